@@ -1,0 +1,18 @@
+//! SMTP client protocol as a pure state machine.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod body;
+pub mod capabilities;
+pub mod command;
+pub mod escape;
+pub mod params;
+pub mod path;
+pub mod reply;
+pub mod sasl;
+pub mod security;
