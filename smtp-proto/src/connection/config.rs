@@ -1,0 +1,155 @@
+//! What the caller decides about a connection before it begins.
+
+use alloc::boxed::Box;
+
+use super::{Timeouts, Window};
+use crate::path::ClientName;
+use crate::reply::ReplyLimits;
+
+/// The settings of a connection. One value can serve any number of connections.
+///
+/// ```
+/// use smtp_proto::connection::{Config, TlsPolicy};
+///
+/// let config = Config::new("mail.example.org")
+///     .client_name("client.example.net".parse()?)
+///     .tls(TlsPolicy::Required);
+/// assert_eq!(config.host(), "mail.example.org");
+/// # Ok::<(), smtp_proto::path::AddressError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) host: Box<str>,
+    pub(crate) client_name: Option<ClientName>,
+    pub(crate) tls: TlsPolicy,
+    pub(crate) allow_plaintext_auth: bool,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) limits: ReplyLimits,
+    pub(crate) window: Window,
+}
+
+impl Config {
+    /// Settings for a server reached under the name `host`: the name that its certificate has to carry and
+    /// that credentials are bound to. Everything else has its default; TLS is required.
+    #[must_use]
+    pub fn new(host: &str) -> Self {
+        Self {
+            host: host.into(),
+            client_name: None,
+            tls: TlsPolicy::default(),
+            allow_plaintext_auth: false,
+            timeouts: Timeouts::default(),
+            limits: ReplyLimits::default(),
+            window: Window::default(),
+        }
+    }
+
+    /// The name given in EHLO (RFC 5321 §4.1.1.1). The adapters' default is the address literal of the local
+    /// socket; without an adapter it is `[127.0.0.1]`.
+    #[must_use]
+    pub fn client_name(mut self, name: ClientName) -> Self {
+        self.client_name = Some(name);
+        self
+    }
+
+    /// When TLS is used.
+    #[must_use]
+    pub fn tls(mut self, policy: TlsPolicy) -> Self {
+        self.tls = policy;
+        self
+    }
+
+    /// Allows mechanisms that reveal the password to be used in clear text with a peer that is not local.
+    /// Anyone on the path can then read it.
+    #[must_use]
+    pub fn allow_plaintext_auth(mut self, allow: bool) -> Self {
+        self.allow_plaintext_auth = allow;
+        self
+    }
+
+    /// The time budgets.
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// The bounds on what the server may send.
+    #[must_use]
+    pub fn limits(mut self, limits: ReplyLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How much may be in flight at once.
+    #[must_use]
+    pub fn window(mut self, window: Window) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// The host name these settings are for.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The name set for EHLO, if any.
+    #[must_use]
+    pub fn has_client_name(&self) -> bool {
+        self.client_name.is_some()
+    }
+
+    /// The time budgets.
+    #[must_use]
+    pub fn get_timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// When TLS is used.
+    #[must_use]
+    pub fn tls_policy(&self) -> TlsPolicy {
+        self.tls
+    }
+}
+
+/// When a connection uses TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TlsPolicy {
+    /// STARTTLS, or the session ends before anything else is said (RFC 3207, RFC 8314 §3.3).
+    #[default]
+    Required,
+    /// TLS from the first octet, usually on port 465 (RFC 8314 §3.3).
+    Implicit,
+    /// STARTTLS if the server offers it, clear text if not: anyone on the path can take the offer away. A
+    /// STARTTLS that was offered and then fails ends the session, and secrets still need TLS.
+    Opportunistic,
+    /// Nothing on its own accord; the caller may still ask for STARTTLS.
+    None,
+}
+
+/// Where the peer is, judged by the adapter from the socket's *peer address* and never from a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// On this machine: a loopback address (127.0.0.0/8, ::1) or a Unix socket.
+    Local,
+    /// Anywhere else, or not known.
+    Remote,
+}
+
+impl Peer {
+    /// Judges the address a socket is connected to.
+    ///
+    /// ```
+    /// use smtp_proto::connection::Peer;
+    /// assert_eq!(Peer::of("127.8.0.1".parse().unwrap()), Peer::Local);
+    /// assert_eq!(Peer::of("::ffff:127.0.0.1".parse().unwrap()), Peer::Local);
+    /// assert_eq!(Peer::of("0.0.0.0".parse().unwrap()), Peer::Remote);
+    /// assert_eq!(Peer::of("192.168.0.1".parse().unwrap()), Peer::Remote);
+    /// ```
+    #[must_use]
+    pub fn of(address: core::net::IpAddr) -> Self {
+        if address.to_canonical().is_loopback() { Peer::Local } else { Peer::Remote }
+    }
+}
