@@ -1,0 +1,212 @@
+//! The encoder: decides what becomes of each suspect octet and lays out the slices around it.
+
+use core::ops::ControlFlow;
+
+use super::scan::{CR, DOT, LF, Lines, WINDOW, each_suspect};
+use super::{BodyFault, BodyFaultKind, BodyKind, BodyPart, BodyRules, LineEndings, LineLength};
+
+/// Slices that one suspect octet may take (a dot after a lone CR: the text before, LF, the dot), and the text
+/// after the last.
+const SLICES_PER_SUSPECT: usize = 3 + 1;
+
+/// Encodes one message for `DATA`; see the [module](super).
+///
+/// Between calls it knows which octet came last (as far as it matters), how many came, and where the
+/// current line starts.
+#[derive(Debug, Clone)]
+pub struct BodyEncoder {
+    rules: BodyRules,
+    place: Place,
+    lines: Lines,
+    octets_in: u64,
+    octets_out: u64,
+    fault: Option<BodyFault>,
+}
+
+/// Where in a line the message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing sent yet (the command line before the message has ended in CRLF) or a line ended.
+    LineStart,
+    /// A CR was sent, and it takes an LF whatever comes.
+    AfterCr,
+    MidLine,
+}
+
+impl Place {
+    const fn after(octet: u8) -> Self {
+        match octet {
+            LF => Self::LineStart,
+            CR => Self::AfterCr,
+            _ => Self::MidLine,
+        }
+    }
+
+    /// An octet that leads to this place.
+    const fn last_octet(self) -> u8 {
+        match self {
+            Self::LineStart => LF,
+            Self::AfterCr => CR,
+            Self::MidLine => b' ',
+        }
+    }
+}
+
+enum Stop {
+    /// The list of slices is full before this octet of the chunk.
+    Full(usize),
+    Fault(BodyFault),
+}
+
+impl BodyEncoder {
+    /// An encoder for one message.
+    #[must_use]
+    pub const fn new(rules: BodyRules) -> Self {
+        Self { rules, place: Place::LineStart, lines: Lines::new(), octets_in: 0, octets_out: 0, fault: None }
+    }
+
+    /// Encodes the front of `chunk`, the next octets of the message.
+    ///
+    /// The part covers [`BodyPart::consumed`] octets of it: at least one if there is one, and at most
+    /// 256 KiB, so that they are still in the cache when they are written. Call again with the rest until
+    /// there is none. The work is linear in the octets consumed.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyFault`] tells the first fault of the message. Parts handed out before it may have been sent, so
+    /// the message can neither be mended nor ended: abandon the connection without sending the terminator.
+    /// The encoder repeats the fault from then on.
+    pub fn encode<'c>(&mut self, chunk: &'c [u8]) -> Result<BodyPart<'c>, BodyFault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let part = match self.rules.kind {
+            BodyKind::SevenBit => self.plan::<true>(chunk),
+            BodyKind::EightBitMime | BodyKind::BinaryMime => self.plan::<false>(chunk),
+        };
+        self.fault = part.as_ref().err().copied();
+        part
+    }
+
+    /// The octets that end the message: `.` CRLF, after what it takes to end its last line.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyFault`] if [`encode`](Self::encode) told one, or if the message ends in a lone CR under
+    /// [`LineEndings::Reject`].
+    pub fn terminator(&self) -> Result<&'static [u8], BodyFault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        match (self.place, self.rules.line_endings) {
+            (Place::LineStart, _) => Ok(b".\r\n"),
+            (Place::MidLine, _) => Ok(b"\r\n.\r\n"),
+            (Place::AfterCr, LineEndings::Normalize) => Ok(b"\n.\r\n"),
+            (Place::AfterCr, LineEndings::Reject) => {
+                Err(BodyFault::new(BodyFaultKind::BareCr, self.octets_in.saturating_sub(1)))
+            }
+        }
+    }
+
+    /// How many octets of the message have been consumed.
+    #[must_use]
+    pub const fn octets_in(&self) -> u64 {
+        self.octets_in
+    }
+
+    /// How many octets the parts so far have, the terminator not counted.
+    #[must_use]
+    pub const fn octets_out(&self) -> u64 {
+        self.octets_out
+    }
+
+    /// The first octet, counted from 0 in the message, that made a line longer than
+    /// [`MAX_LINE`](super::MAX_LINE), if one did.
+    #[must_use]
+    pub const fn first_long_line(&self) -> Option<u64> {
+        self.lines.first_long()
+    }
+
+    fn plan<'c, const SEVEN_BIT: bool>(&mut self, chunk: &'c [u8]) -> Result<BodyPart<'c>, BodyFault> {
+        let mut stretch = chunk.get(..WINDOW).unwrap_or(chunk);
+        let base = self.octets_in;
+        let mut part = BodyPart::empty();
+        let mut written = 0;
+        self.lines.begin(stretch, base, self.place == Place::AfterCr);
+
+        let suspects =
+            each_suspect::<SEVEN_BIT, Stop>(stretch, self.place.last_octet(), |at, before, octet| {
+                if !part.has_room(SLICES_PER_SUSPECT) {
+                    return ControlFlow::Break(Stop::Full(at));
+                }
+                let offset = base + at as u64;
+                self.lines.look(stretch, base, at);
+                self.check_lines()?;
+                let lone_cr = before == CR && octet != LF;
+                if lone_cr {
+                    self.check_line_end(BodyFaultKind::BareCr, offset - 1)?;
+                    part.push(&stretch[written..at]);
+                    part.push(b"\n");
+                    written = at;
+                    self.lines.start_at(offset);
+                }
+                match octet {
+                    LF => {
+                        self.check_line_end(BodyFaultKind::BareLf, offset)?;
+                        part.push(&stretch[written..at]);
+                        part.push(b"\r\n");
+                        written = at + 1;
+                        self.lines.start_at(offset + 1);
+                    }
+                    // Sent twice by ending one slice with it and starting the next with it.
+                    DOT => {
+                        part.push(&stretch[written..=at]);
+                        written = at;
+                        self.lines.start_at(offset);
+                    }
+                    0 => return fault(BodyFaultKind::Nul, offset),
+                    0x80.. if SEVEN_BIT => return fault(BodyFaultKind::EightBit, offset),
+                    _ => {}
+                }
+                ControlFlow::Continue(())
+            });
+        match suspects {
+            ControlFlow::Continue(()) => {}
+            ControlFlow::Break(Stop::Full(at)) => stretch = &stretch[..at],
+            ControlFlow::Break(Stop::Fault(fault)) => return Err(fault),
+        }
+
+        self.lines.finish(stretch, base);
+        if let ControlFlow::Break(Stop::Fault(fault)) = self.check_lines() {
+            return Err(fault);
+        }
+        part.push(&stretch[written..]);
+        part.set_consumed(stretch.len());
+        if let Some(&last) = stretch.last() {
+            self.place = Place::after(last);
+        }
+        self.octets_in += stretch.len() as u64;
+        self.octets_out += part.len() as u64;
+        Ok(part)
+    }
+
+    #[inline(always)]
+    fn check_line_end(&self, kind: BodyFaultKind, offset: u64) -> ControlFlow<Stop> {
+        match self.rules.line_endings {
+            LineEndings::Normalize => ControlFlow::Continue(()),
+            LineEndings::Reject => fault(kind, offset),
+        }
+    }
+
+    #[inline(always)]
+    fn check_lines(&self) -> ControlFlow<Stop> {
+        match (self.lines.first_long(), self.rules.line_length) {
+            (None, _) | (_, LineLength::Pass) => ControlFlow::Continue(()),
+            (Some(offset), LineLength::Reject) => fault(BodyFaultKind::LineTooLong, offset),
+        }
+    }
+}
+
+const fn fault(kind: BodyFaultKind, offset: u64) -> ControlFlow<Stop> {
+    ControlFlow::Break(Stop::Fault(BodyFault::new(kind, offset)))
+}
