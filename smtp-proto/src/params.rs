@@ -3,7 +3,7 @@
 //!
 //! A parameter is a value of its own type, checked when it is set, so that no text a caller passes can add
 //! another parameter or end the line. Each names the extension it belongs to: a client must not send it to a
-//! server that does not offer that extension (RFC 5321 §4.1.1.11), and
+//! server that does not offer that extension (RFC 5321 §4.1.1.2, §4.1.1.3), and
 //! [`required_extensions`](MailParameters::required_extensions) lets the caller check before it writes.
 //!
 //! To add a parameter: a field and its setter, a line in `write_to`, a line in `required_extensions`, and its

@@ -8,12 +8,18 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ParameterError {
     kind: ParameterErrorKind,
-    offset: usize,
+    offset: Option<usize>,
 }
 
 impl ParameterError {
-    pub(super) const fn new(kind: ParameterErrorKind, offset: usize) -> Self {
-        Self { kind, offset }
+    /// A fault in the argument as a whole.
+    pub(super) const fn new(kind: ParameterErrorKind) -> Self {
+        Self { kind, offset: None }
+    }
+
+    /// A fault behind `offset` octets of the argument.
+    pub(super) const fn at(kind: ParameterErrorKind, offset: usize) -> Self {
+        Self { kind, offset: Some(offset) }
     }
 
     /// Which rule was broken.
@@ -22,16 +28,19 @@ impl ParameterError {
         self.kind
     }
 
-    /// How many octets of the faulty argument come before the fault; 0 when the fault is in the whole of it.
+    /// How many octets of the faulty argument come before the fault; `None` when the fault is the whole of it.
     #[must_use]
-    pub const fn offset(&self) -> usize {
+    pub const fn offset(&self) -> Option<usize> {
         self.offset
     }
 }
 
 impl fmt::Display for ParameterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at octet offset {}", self.kind, self.offset)
+        match self.offset {
+            Some(offset) => write!(f, "{} at octet offset {offset}", self.kind),
+            None => self.kind.fmt(f),
+        }
     }
 }
 

@@ -81,12 +81,12 @@ impl MailParameters {
     pub fn envid(mut self, id: &str) -> Result<Self, ParameterError> {
         let fault = id.bytes().position(|octet| !matches!(octet, 32..=126));
         if let Some(offset) = fault.or(id.is_empty().then_some(0)) {
-            return Err(ParameterError::new(ParameterErrorKind::EnvelopeId, offset));
+            return Err(ParameterError::at(ParameterErrorKind::EnvelopeId, offset));
         }
         let mut encoded = String::with_capacity(id.len());
         push_xtext(id.as_bytes(), &mut encoded);
         if encoded.len() > MAX_ENVELOPE_ID {
-            return Err(ParameterError::new(ParameterErrorKind::EnvelopeIdTooLong, 0));
+            return Err(ParameterError::new(ParameterErrorKind::EnvelopeIdTooLong));
         }
         self.envid = Some(encoded.into_boxed_str());
         Ok(self)
@@ -125,6 +125,24 @@ impl MailParameters {
     pub fn raw(mut self, keyword: &str, value: Option<&str>) -> Result<Self, ParameterError> {
         self.raw.add(keyword, value, WITH_SETTER)?;
         Ok(self)
+    }
+
+    /// The size that is declared, in octets.
+    #[must_use]
+    pub const fn declared_size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// The body kind that is declared; without one, a server takes the body for 7BIT.
+    #[must_use]
+    pub const fn declared_body(&self) -> Option<BodyKind> {
+        self.body
+    }
+
+    /// Whether `SMTPUTF8` is set.
+    #[must_use]
+    pub const fn declares_smtp_utf8(&self) -> bool {
+        self.smtp_utf8
     }
 
     /// Whether no parameter is set.

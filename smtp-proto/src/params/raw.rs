@@ -19,10 +19,10 @@ impl RawParameters {
     ) -> Result<(), ParameterError> {
         check_keyword(keyword)?;
         if with_setter.iter().any(|taken| taken.eq_ignore_ascii_case(keyword)) {
-            return Err(ParameterError::new(ParameterErrorKind::KeywordHasSetter, 0));
+            return Err(ParameterError::new(ParameterErrorKind::KeywordHasSetter));
         }
         if self.keywords().any(|taken| taken.eq_ignore_ascii_case(keyword)) {
-            return Err(ParameterError::new(ParameterErrorKind::DuplicateKeyword, 0));
+            return Err(ParameterError::new(ParameterErrorKind::DuplicateKeyword));
         }
         value.map_or(Ok(()), check_value)?;
         self.0.push(' ');
@@ -50,7 +50,7 @@ fn check_keyword(keyword: &str) -> Result<(), ParameterError> {
     } else {
         keyword.bytes().position(|octet| !(octet.is_ascii_alphanumeric() || octet == b'-'))
     };
-    fault.map_or(Ok(()), |offset| Err(ParameterError::new(ParameterErrorKind::Keyword, offset)))
+    fault.map_or(Ok(()), |offset| Err(ParameterError::at(ParameterErrorKind::Keyword, offset)))
 }
 
 /// `esmtp-value = 1*(%d33-60 / %d62-126)`. RFC 6531 §3.3 adds UTF-8, for which no parameter has a use yet.
@@ -60,5 +60,5 @@ fn check_value(value: &str) -> Result<(), ParameterError> {
     } else {
         value.bytes().position(|octet| !matches!(octet, 33..=60 | 62..=126))
     };
-    fault.map_or(Ok(()), |offset| Err(ParameterError::new(ParameterErrorKind::Value, offset)))
+    fault.map_or(Ok(()), |offset| Err(ParameterError::at(ParameterErrorKind::Value, offset)))
 }

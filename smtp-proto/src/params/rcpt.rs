@@ -15,7 +15,7 @@ use crate::path::Mailbox;
 /// The keywords that have a setter, which `raw` therefore refuses.
 const WITH_SETTER: &[&str] = &["NOTIFY", "ORCPT"];
 
-const ORCPT: &str = " ORCPT=";
+const ORCPT: &str = "ORCPT=";
 
 /// RFC 3461 §4.2, for the whole parameter: keyword, `=` and value.
 const MAX_ORCPT: usize = 500;
@@ -78,8 +78,8 @@ impl RcptParameters {
         } else {
             push_xtext(address.as_bytes(), &mut encoded);
         }
-        if ORCPT.trim_start().len() + encoded.len() > MAX_ORCPT {
-            return Err(ParameterError::new(ParameterErrorKind::OriginalRecipientTooLong, 0));
+        if ORCPT.len() + encoded.len() > MAX_ORCPT {
+            return Err(ParameterError::new(ParameterErrorKind::OriginalRecipientTooLong));
         }
         self.orcpt = Some(encoded.into_boxed_str());
         Ok(self)
@@ -133,6 +133,7 @@ impl RcptParameters {
             None => {}
         }
         if let Some(orcpt) = &self.orcpt {
+            out.push(b' ');
             out.extend_from_slice(ORCPT.as_bytes());
             out.extend_from_slice(orcpt.as_bytes());
         }
@@ -152,7 +153,7 @@ impl fmt::Display for RcptParameters {
 fn check_address_type(text: &str) -> Result<(), ParameterError> {
     let fault = text.bytes().position(|octet| !(octet.is_ascii_alphanumeric() || octet == b'-'));
     match fault.or(text.is_empty().then_some(0)) {
-        Some(offset) => Err(ParameterError::new(ParameterErrorKind::AddressType, offset)),
+        Some(offset) => Err(ParameterError::at(ParameterErrorKind::AddressType, offset)),
         None => Ok(()),
     }
 }
@@ -161,7 +162,7 @@ fn check_original_recipient(text: &str, is_utf8: bool) -> Result<(), ParameterEr
     let refused =
         |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || (!is_utf8 && !c.is_ascii());
     match text.find(refused).or(text.is_empty().then_some(0)) {
-        Some(offset) => Err(ParameterError::new(ParameterErrorKind::OriginalRecipient, offset)),
+        Some(offset) => Err(ParameterError::at(ParameterErrorKind::OriginalRecipient, offset)),
         None => Ok(()),
     }
 }
