@@ -1,1 +1,48 @@
-//! To come.
+//! Parameters of MAIL and RCPT: what stands behind the path (RFC 5321 §4.1.2, `Mail-parameters` and
+//! `Rcpt-parameters`).
+//!
+//! A parameter is a value of its own type, checked when it is set, so that no text a caller passes can add
+//! another parameter or end the line. Each names the extension it belongs to: a client must not send it to a
+//! server that does not offer that extension (RFC 5321 §4.1.1.2, §4.1.1.3), and
+//! [`required_extensions`](MailParameters::required_extensions) lets the caller check before it writes.
+//!
+//! To add a parameter: a field and its setter, a line in `write_to`, a line in `required_extensions`, and its
+//! keyword among those that `raw` leaves to the setters.
+
+mod error;
+mod mail;
+mod raw;
+mod rcpt;
+mod xtext;
+
+pub use error::{ParameterError, ParameterErrorKind};
+pub use mail::{MailParameters, Ret};
+pub use rcpt::{Notify, NotifyOn, RcptParameters};
+pub use xtext::xtext;
+
+// moves to body.rs
+/// The kind of octets that message data consists of (RFC 6152, RFC 3030).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BodyKind {
+    /// ASCII only.
+    SevenBit,
+    /// Lines of any octets but NUL.
+    EightBitMime,
+    /// Any octets.
+    BinaryMime,
+}
+
+impl BodyKind {
+    /// The value of the `BODY` parameter.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SevenBit => "7BIT",
+            Self::EightBitMime => "8BITMIME",
+            Self::BinaryMime => "BINARYMIME",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

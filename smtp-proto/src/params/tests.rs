@@ -1,0 +1,267 @@
+#![allow(clippy::unwrap_used)]
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::ParameterErrorKind as Kind;
+use super::*;
+use crate::capabilities::Extension;
+use crate::path::Mailbox;
+
+fn mailbox(text: &str) -> Mailbox {
+    text.parse().unwrap()
+}
+
+fn mail_line(parameters: &MailParameters) -> String {
+    let mut out = Vec::from(b"MAIL FROM:<>");
+    parameters.write_to(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn rcpt_line(parameters: &RcptParameters) -> String {
+    let mut out = Vec::from(b"RCPT TO:<a@b>");
+    parameters.write_to(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn fault<T>(result: Result<T, ParameterError>) -> (Kind, Option<usize>) {
+    result.err().map(|error| (error.kind(), error.offset())).unwrap()
+}
+
+/// C0, DEL and the characters that end a line somewhere or whose low octet does.
+fn hostile() -> impl Iterator<Item = char> {
+    let controls = (0u8..=0x1f).chain([0x7f]).map(char::from);
+    let look_alikes = ['\u{10d}', '\u{10a}', '\u{560d}', '\u{560a}', '\u{760d}', '\u{760a}'];
+    controls.chain(look_alikes).chain(['\u{85}', '\u{2028}', '\u{2029}'])
+}
+
+fn at_start_middle_end(c: char) -> [(String, usize); 3] {
+    [(format!("{c}xy"), 0), (format!("x{c}y"), 1), (format!("xy{c}"), 2)]
+}
+
+fn decode_xtext(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    let mut rest = text.iter();
+    while let Some(&octet) = rest.next() {
+        if octet == b'+' {
+            let digits: String = rest.by_ref().take(2).map(|&digit| char::from(digit)).collect();
+            assert!(digits.len() == 2 && digits == digits.to_uppercase());
+            decoded.push(u8::from_str_radix(&digits, 16).unwrap());
+        } else {
+            assert!(matches!(octet, 33..=126) && octet != b'=');
+            decoded.push(octet);
+        }
+    }
+    decoded
+}
+
+#[test]
+fn i12_xtext() {
+    let mut out = Vec::from(b"ENVID=");
+    xtext(b"a+b=c d\x7f\x00\xff\r\n\tz~!", &mut out);
+    assert_eq!(out, b"ENVID=a+2Bb+3Dc+20d+7F+00+FF+0D+0A+09z~!");
+    for octet in 0..=u8::MAX {
+        let mut out = Vec::new();
+        xtext(&[octet], &mut out);
+        assert_eq!(decode_xtext(&out), [octet]);
+        let stays = matches!(octet, 33..=126) && octet != b'+' && octet != b'=';
+        assert_eq!(out.len(), if stays { 1 } else { 3 }, "{octet}");
+    }
+    let parameters = MailParameters::new().envid("a+b=c d").unwrap();
+    assert_eq!(mail_line(&parameters), "MAIL FROM:<> ENVID=a+2Bb+3Dc+20d");
+    let parameters = RcptParameters::new().orcpt("x400", "/C=de/S=a b/").unwrap();
+    assert_eq!(rcpt_line(&parameters), "RCPT TO:<a@b> ORCPT=x400;/C+3Dde/S+3Da+20b/");
+}
+
+#[test]
+fn i02_controls_at_start_middle_end() {
+    for (text, offset) in hostile().flat_map(at_start_middle_end) {
+        for (result, kind) in [
+            (MailParameters::new().envid(&text).map(drop), Kind::EnvelopeId),
+            (MailParameters::new().raw(&text, None).map(drop), Kind::Keyword),
+            (MailParameters::new().raw(&text, Some("v")).map(drop), Kind::Keyword),
+            (MailParameters::new().raw("X", Some(&text)).map(drop), Kind::Value),
+            (RcptParameters::new().raw(&text, None).map(drop), Kind::Keyword),
+            (RcptParameters::new().raw("X", Some(&text)).map(drop), Kind::Value),
+            (RcptParameters::new().orcpt(&text, "a").map(drop), Kind::AddressType),
+            (RcptParameters::new().orcpt("rfc822", &text).map(drop), Kind::OriginalRecipient),
+        ] {
+            assert_eq!(fault(result), (kind, Some(offset)), "{text:?}");
+        }
+        // The type utf-8 takes what is neither a control nor a line end, and writes ASCII.
+        match RcptParameters::new().orcpt("utf-8", &text) {
+            Ok(parameters) => assert!(rcpt_line(&parameters).bytes().all(|octet| matches!(octet, 32..=126))),
+            Err(error) => assert_eq!((error.kind(), error.offset()), (Kind::OriginalRecipient, Some(offset))),
+        }
+    }
+}
+
+#[test]
+fn i03_no_value_adds_a_parameter() {
+    for value in ["1 SIZE=2", "1=2", " ", "", "=", "a\u{a0}b"] {
+        assert_eq!(fault(MailParameters::new().raw("X", Some(value))).0, Kind::Value, "{value:?}");
+    }
+    for keyword in ["", "-X", "X Y", "X=1", "X_Y", "X>", "X\u{e4}"] {
+        assert_eq!(fault(RcptParameters::new().raw(keyword, None)).0, Kind::Keyword, "{keyword:?}");
+    }
+    for address_type in ["", "rfc822;", "a b", "a=b", "a+b"] {
+        assert_eq!(fault(RcptParameters::new().orcpt(address_type, "a")).0, Kind::AddressType);
+    }
+    let parameters = RcptParameters::new().orcpt("rfc822", "a> NOTIFY=NEVER").unwrap();
+    assert_eq!(rcpt_line(&parameters), "RCPT TO:<a@b> ORCPT=rfc822;a>+20NOTIFY+3DNEVER");
+    assert_eq!(fault(MailParameters::new().envid("")), (Kind::EnvelopeId, Some(0)));
+    assert_eq!(fault(RcptParameters::new().orcpt("rfc822", "")), (Kind::OriginalRecipient, Some(0)));
+}
+
+#[test]
+fn mail_parameters_in_fixed_order() {
+    let parameters = MailParameters::new()
+        .raw("X-LAST", Some("a;b<c>"))
+        .unwrap()
+        .auth(None)
+        .envid("id")
+        .unwrap()
+        .ret(Ret::Full)
+        .smtp_utf8()
+        .body(BodyKind::EightBitMime)
+        .size(u64::MAX)
+        .raw("8FLAG", None)
+        .unwrap();
+    assert_eq!(
+        mail_line(&parameters),
+        "MAIL FROM:<> SIZE=18446744073709551615 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=id AUTH=<> X-LAST=a;b<c> 8FLAG"
+    );
+    assert_eq!(format!("MAIL FROM:<> {parameters}"), mail_line(&parameters));
+    let parameters =
+        MailParameters::new().size(7).size(0).body(BodyKind::SevenBit).body(BodyKind::BinaryMime);
+    assert_eq!(parameters.to_string(), "SIZE=0 BODY=BINARYMIME");
+}
+
+#[test]
+fn auth_parameter() {
+    for (text, expected) in [
+        ("e=mc2@example.com", "AUTH=e+3Dmc2@example.com"),
+        ("\"a b\"@c", "AUTH=\"a+20b\"@c"),
+        ("\u{e4}@b", "AUTH=+C3+A4@b"),
+    ] {
+        assert_eq!(MailParameters::new().auth(Some(&mailbox(text))).to_string(), expected);
+    }
+    assert_eq!(MailParameters::new().auth(None).to_string(), "AUTH=<>");
+}
+
+#[test]
+fn envelope_id_lengths_n_minus_1_n_n_plus_1() {
+    for len in [99, 100] {
+        let parameters = MailParameters::new().envid(&"a".repeat(len)).unwrap();
+        assert_eq!(parameters.to_string().len(), "ENVID=".len() + len);
+    }
+    assert_eq!(fault(MailParameters::new().envid(&"a".repeat(101))), (Kind::EnvelopeIdTooLong, None));
+    // Counted as it is written.
+    assert!(MailParameters::new().envid(&format!("{}a", " ".repeat(33))).is_ok());
+    assert_eq!(fault(MailParameters::new().envid(&" ".repeat(34))).0, Kind::EnvelopeIdTooLong);
+}
+
+#[test]
+fn original_recipient_lengths_n_minus_1_n_n_plus_1() {
+    let overhead = "ORCPT=rfc822;".len();
+    for len in [499, 500] {
+        let parameters = RcptParameters::new().orcpt("rfc822", &"a".repeat(len - overhead)).unwrap();
+        assert_eq!(parameters.to_string().len(), len);
+    }
+    let result = RcptParameters::new().orcpt("rfc822", &"a".repeat(501 - overhead));
+    assert_eq!(fault(result), (Kind::OriginalRecipientTooLong, None));
+}
+
+#[test]
+fn original_recipient_of_a_mailbox() {
+    for (text, expected) in [
+        ("a+b@c", "ORCPT=rfc822;a+2Bb@c"),
+        ("\"a b\"@c", "ORCPT=rfc822;\"a+20b\"@c"),
+        (r#""\"\\"@c"#, r#"ORCPT=rfc822;"\"\\"@c"#),
+        ("\u{e4}@b", r"ORCPT=utf-8;\x{E4}@b"),
+        ("\u{1f4e7}+\u{4f8b}=@b", r"ORCPT=utf-8;\x{1F4E7}\x{2B}\x{4F8B}\x{3D}@b"),
+        ("\"\u{e4} \\\"\"@b", "ORCPT=utf-8;\"\\x{E4}\\x{20}\\x{5C}\"\"@b"),
+    ] {
+        assert_eq!(RcptParameters::new().orcpt_mailbox(&mailbox(text)).unwrap().to_string(), expected);
+    }
+    assert_eq!(RcptParameters::new().orcpt("UTF-8", "a+b").unwrap().to_string(), r"ORCPT=UTF-8;a\x{2B}b");
+}
+
+#[test]
+fn notify_has_no_contradictory_value() {
+    let (success, failure, delay) = (NotifyOn::SUCCESS, NotifyOn::FAILURE, NotifyOn::DELAY);
+    for (notify, expected) in [
+        (Notify::Never, "NOTIFY=NEVER"),
+        (success.into(), "NOTIFY=SUCCESS"),
+        (failure.into(), "NOTIFY=FAILURE"),
+        (delay.into(), "NOTIFY=DELAY"),
+        ((failure | success).into(), "NOTIFY=SUCCESS,FAILURE"),
+        ((delay | success).into(), "NOTIFY=SUCCESS,DELAY"),
+        ((delay | failure).into(), "NOTIFY=FAILURE,DELAY"),
+        ((delay | failure | success | delay).into(), "NOTIFY=SUCCESS,FAILURE,DELAY"),
+    ] {
+        let parameters = RcptParameters::new().notify(notify);
+        assert_eq!(rcpt_line(&parameters), format!("RCPT TO:<a@b> {expected}"));
+    }
+    let parameters = RcptParameters::new()
+        .raw("X", None)
+        .unwrap()
+        .orcpt("rfc822", "a@b")
+        .unwrap()
+        .notify(NotifyOn::SUCCESS)
+        .notify(Notify::Never);
+    assert_eq!(parameters.to_string(), "NOTIFY=NEVER ORCPT=rfc822;a@b X");
+}
+
+#[test]
+fn i08_required_extensions() {
+    let of = |parameters: MailParameters| parameters.required_extensions().collect::<Vec<_>>();
+    let none = MailParameters::new();
+    assert!(none.is_empty() && none.to_string().is_empty());
+    assert_eq!(of(none), []);
+    assert_eq!(of(MailParameters::new().size(0)), [Extension::Size]);
+    assert_eq!(of(MailParameters::new().body(BodyKind::SevenBit)), [Extension::EightBitMime]);
+    assert_eq!(of(MailParameters::new().body(BodyKind::EightBitMime)), [Extension::EightBitMime]);
+    let binary = [Extension::BinaryMime, Extension::Chunking];
+    assert_eq!(of(MailParameters::new().body(BodyKind::BinaryMime)), binary);
+    assert_eq!(of(MailParameters::new().smtp_utf8()), [Extension::SmtpUtf8]);
+    assert_eq!(of(MailParameters::new().ret(Ret::Headers)), [Extension::Dsn]);
+    assert_eq!(of(MailParameters::new().ret(Ret::Full).envid("x").unwrap()), [Extension::Dsn]);
+    assert_eq!(of(MailParameters::new().auth(None)), [Extension::Auth]);
+    let raw = MailParameters::new().raw("HOLDFOR", Some("5")).unwrap();
+    assert!(!raw.is_empty());
+    assert_eq!(of(raw), []);
+
+    let of = |parameters: RcptParameters| parameters.required_extensions().collect::<Vec<_>>();
+    assert!(RcptParameters::new().is_empty());
+    assert_eq!(of(RcptParameters::new()), []);
+    assert_eq!(of(RcptParameters::new().notify(Notify::Never)), [Extension::Dsn]);
+    assert_eq!(of(RcptParameters::new().orcpt("rfc822", "a").unwrap()), [Extension::Dsn]);
+    assert_eq!(of(RcptParameters::new().raw("X", None).unwrap()), []);
+}
+
+#[test]
+fn raw_keywords_are_given_once_and_have_no_setter() {
+    for keyword in ["SIZE", "size", "Body", "SMTPUTF8", "RET", "ENVID", "auth"] {
+        assert_eq!(fault(MailParameters::new().raw(keyword, Some("1"))).0, Kind::KeywordHasSetter);
+        assert!(RcptParameters::new().raw(keyword, Some("1")).is_ok());
+    }
+    for keyword in ["NOTIFY", "orcpt"] {
+        assert_eq!(fault(RcptParameters::new().raw(keyword, Some("1"))).0, Kind::KeywordHasSetter);
+        assert!(MailParameters::new().raw(keyword, Some("1")).is_ok());
+    }
+    let once = MailParameters::new().raw("XA", Some("1")).unwrap().raw("XB", None).unwrap();
+    for keyword in ["XA", "xa", "xb"] {
+        assert_eq!(fault(once.clone().raw(keyword, None)), (Kind::DuplicateKeyword, None));
+    }
+    assert_eq!(once.raw("X", None).unwrap().to_string(), "XA=1 XB X");
+}
+
+#[test]
+fn errors_name_the_fault_and_do_not_echo_the_text() {
+    let error = MailParameters::new().envid("secret\u{1b}[2J").unwrap_err();
+    assert_eq!(error.to_string(), "envelope id empty or not printable ASCII at octet offset 6");
+    let error = MailParameters::new().envid(&"a".repeat(101)).unwrap_err();
+    assert_eq!(error.to_string(), "envelope id longer than 100 octets as xtext");
+}
