@@ -1,10 +1,216 @@
-//! SASL authentication (RFC 4954, RFC 4422): the [`Mechanism`] interface and the mechanisms known here.
+//! SASL authentication (RFC 4422) as SMTP profiles it (RFC 4954): the [`Mechanism`] interface and the
+//! mechanisms known here.
+//!
+//! A mechanism sees decoded octets only. Base64, the AUTH line and its length limit, the `=` of an empty
+//! initial response, the `*` that cancels and the reply codes are the connection's business, so the same
+//! mechanism would serve IMAP or POP3. It promises that nothing secret leaves it before it has checked, in
+//! [`start`](Mechanism::start), that this server may have it.
+//!
+//! | mechanism | specified in | sends the password | needs an encrypted or local connection |
+//! |---|---|---|---|
+//! | [`CramMd5`] | RFC 2195 | no | no |
+//! | [`Plain`] | RFC 4616 | yes | yes |
+//! | [`Login`] | – | yes | yes |
+//!
+//! [`Credentials`] chooses among them by what the server advertises.
+//!
+//! # A mechanism of your own
+//!
+//! This is XOAUTH2 in full. The server refuses a token with a challenge that explains why, and the client
+//! must answer it, with an empty response, to get the final reply.
+//!
+//! ```
+//! use smtp_proto::sasl::{CredentialFault, Mechanism, MechanismError, Secret, ServerInfo};
+//! use smtp_proto::security::Security;
+//!
+//! struct XOAuth2 {
+//!     user: String,
+//!     token: Secret,
+//!     host: String,
+//!     refusal: Option<Vec<u8>>,
+//! }
+//!
+//! impl Mechanism for XOAuth2 {
+//!     fn name(&self) -> &str {
+//!         "XOAUTH2"
+//!     }
+//!
+//!     fn start(&mut self, server: &ServerInfo<'_>) -> Result<Option<Secret>, MechanismError> {
+//!         self.refusal = None;
+//!         server.check_host(&self.host)?;
+//!         server.check_confidential()?;
+//!         // 0x01 separates the fields: a value that holds it would forge one.
+//!         for (field, value) in [("user", self.user.as_bytes()), ("token", self.token.expose())] {
+//!             if value.iter().any(u8::is_ascii_control) {
+//!                 return Err(MechanismError::InvalidCredential { field, fault: CredentialFault::Control });
+//!             }
+//!         }
+//!         Ok(Some(Secret::concat(&[
+//!             b"user=",
+//!             self.user.as_bytes(),
+//!             b"\x01auth=Bearer ",
+//!             self.token.expose(),
+//!             b"\x01\x01",
+//!         ])))
+//!     }
+//!
+//!     fn respond(&mut self, challenge: &[u8]) -> Result<Secret, MechanismError> {
+//!         if self.refusal.is_some() {
+//!             return Err(MechanismError::UnexpectedChallenge);
+//!         }
+//!         self.refusal = Some(challenge.to_vec());
+//!         Ok(Secret::new(""))
+//!     }
+//!
+//!     fn max_challenges(&self) -> usize {
+//!         1
+//!     }
+//!
+//!     fn error_detail(&self) -> Option<&[u8]> {
+//!         self.refusal.as_deref()
+//!     }
+//! }
+//!
+//! let mut mechanism = XOAuth2 {
+//!     user: "tim@example.org".into(),
+//!     token: Secret::from("vF9dft4qmT"),
+//!     host: "smtp.example.org".into(),
+//!     refusal: None,
+//! };
+//!
+//! // An overheard connection, and one to somebody else, get nothing.
+//! let overheard = ServerInfo::new("smtp.example.org", &Security::Plaintext);
+//! assert_eq!(mechanism.start(&overheard).unwrap_err(), MechanismError::NotEncrypted);
+//! let other = ServerInfo::new("smtp.example.com", &Security::LocalPlaintext);
+//! assert!(matches!(mechanism.start(&other), Err(MechanismError::WrongHost { .. })));
+//!
+//! let local = ServerInfo::new("smtp.example.org", &Security::LocalPlaintext);
+//! let initial = mechanism.start(&local)?.expect("XOAUTH2 speaks first");
+//! assert_eq!(initial.expose(), b"user=tim@example.org\x01auth=Bearer vF9dft4qmT\x01\x01");
+//! assert_eq!(mechanism.respond(br#"{"status":"401"}"#)?.expose(), b"");
+//! assert_eq!(mechanism.error_detail(), Some(&br#"{"status":"401"}"#[..]));
+//! # Ok::<(), MechanismError>(())
+//! ```
 
-use alloc::vec::Vec;
+mod cram_md5;
+mod credentials;
+mod error;
+mod login;
+mod plain;
+mod secret;
+#[cfg(test)]
+mod tests;
 
+use alloc::boxed::Box;
+
+pub use self::cram_md5::CramMd5;
+pub use self::credentials::Credentials;
+pub use self::error::{CredentialFault, MechanismError};
+pub use self::login::Login;
+pub use self::plain::Plain;
+pub use self::secret::Secret;
 use crate::security::Security;
 
+/// A SASL mechanism, as the connection drives it. Implement it to plug in one of your own.
+///
+/// ```text
+/// start ──► respond ──► respond … ──► finish
+///   │          │                        ▲
+///   └──────────┴── the server said 235 ─┘
+/// ```
+///
+/// Every exchange begins with [`start`](Self::start), which forgets an earlier one: a mechanism may be used
+/// again on the next connection. After an error, nothing but `start` is called again. The trait is
+/// object-safe, and implemented for `&mut M` and `Box<M>`.
+pub trait Mechanism: Send {
+    /// The registered mechanism name, for example `PLAIN`: 1 to 20 of `A`–`Z`, `0`–`9`, `-` and `_`
+    /// (RFC 4422 §3.1). This is what the AUTH line says; a server's spelling is never echoed.
+    fn name(&self) -> &str;
+
+    /// Begins an exchange: checks the server, and gives the initial response or waits for a challenge.
+    ///
+    /// `Some` of an empty secret is an initial response that is empty (sent as `=`, RFC 4954 §4); `None`
+    /// means that the server speaks first. The initial response goes out with the AUTH command, or, when
+    /// that line would be too long, alone on a line of its own: then the server first asks for it with an
+    /// empty challenge, which the connection answers by itself and the mechanism never sees.
+    ///
+    /// A mechanism that reveals a secret calls [`ServerInfo::check_host`] and
+    /// [`ServerInfo::check_confidential`] here.
+    ///
+    /// # Errors
+    /// When the mechanism refuses this server ([`MechanismError::NotEncrypted`],
+    /// [`MechanismError::WrongHost`]) or cannot express the credentials
+    /// ([`MechanismError::InvalidCredential`]). Nothing has been sent, and the connection goes on.
+    fn start(&mut self, server: &ServerInfo<'_>) -> Result<Option<Secret>, MechanismError>;
+
+    /// Answers one challenge, given after base64 decoding. It holds any octets, none, or as many as the
+    /// limits of the connection permit.
+    ///
+    /// # Errors
+    /// When there is no answer to give, usually [`MechanismError::UnexpectedChallenge`]. The connection
+    /// then cancels the exchange with `*` (RFC 4954 §4), and the error is the outcome.
+    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, MechanismError>;
+
+    /// The last check, when the server has said 235. The default accepts its word.
+    ///
+    /// # Errors
+    /// [`MechanismError::ServerNotAuthentic`] when the mechanism authenticates the server too, and the
+    /// server has failed to. The authentication then counts as failed.
+    fn finish(&mut self) -> Result<(), MechanismError> {
+        Ok(())
+    }
+
+    /// How many challenges one exchange may pass to [`respond`](Self::respond) before the connection
+    /// cancels it, so that a server cannot keep a client answering for ever. The default is 8.
+    ///
+    /// The empty challenge that asks for an initial response is not counted.
+    fn max_challenges(&self) -> usize {
+        8
+    }
+
+    /// What the server explained about its refusal, as an octet string that may hold anything: escape it
+    /// before showing it. The default is `None`. It is asked for after the exchange has failed.
+    fn error_detail(&self) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// Passes every method on, the provided ones included.
+macro_rules! forward_mechanism {
+    ($($pointer:ty),*) => {$(
+        impl<M: Mechanism + ?Sized> Mechanism for $pointer {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+
+            fn start(&mut self, server: &ServerInfo<'_>) -> Result<Option<Secret>, MechanismError> {
+                (**self).start(server)
+            }
+
+            fn respond(&mut self, challenge: &[u8]) -> Result<Secret, MechanismError> {
+                (**self).respond(challenge)
+            }
+
+            fn finish(&mut self) -> Result<(), MechanismError> {
+                (**self).finish()
+            }
+
+            fn max_challenges(&self) -> usize {
+                (**self).max_challenges()
+            }
+
+            fn error_detail(&self) -> Option<&[u8]> {
+                (**self).error_detail()
+            }
+        }
+    )*};
+}
+
+forward_mechanism!(&mut M, Box<M>);
+
 /// What a mechanism may know about the server before it emits anything.
+///
+/// The connection makes it from its own state. [`new`](Self::new) is for testing a mechanism.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct ServerInfo<'a> {
@@ -18,22 +224,81 @@ pub struct ServerInfo<'a> {
     pub mechanisms: Mechanisms<'a>,
 }
 
-/// The mechanism names of an EHLO reply.
-#[derive(Debug, Clone, Copy)]
-pub struct Mechanisms<'a>(pub(crate) &'a str);
+impl<'a> ServerInfo<'a> {
+    /// A server of this configured name and protection, that advertises no mechanism, without the opt-in
+    /// to clear text.
+    #[must_use]
+    pub fn new(name: &'a str, security: &'a Security) -> Self {
+        Self { name, security, allow_plaintext: false, mechanisms: Mechanisms::default() }
+    }
 
-/// A SASL mechanism, as the connection drives it. Implement it to plug in one of your own.
-pub trait Mechanism: Send {
-    /// The registered mechanism name, for example `PLAIN`.
-    fn name(&self) -> &str;
-    /// Begins an exchange: checks the server and gives the initial response, or `None` to wait for a challenge.
+    /// Whether a secret may be sent as it is: over TLS verified for [`name`](Self::name), to a local peer,
+    /// or over clear text where the caller opted in. What the server says has no part in it.
+    #[must_use]
+    pub fn may_send_secret(&self) -> bool {
+        self.check_confidential().is_ok()
+    }
+
+    /// Refuses a connection over which a secret would be revealed: the same test as
+    /// [`may_send_secret`](Self::may_send_secret), as an error.
     ///
     /// # Errors
-    /// When the mechanism refuses this server; nothing has been sent.
-    fn start(&mut self, server: &ServerInfo<'_>) -> Result<Option<Vec<u8>>, MechanismError>;
+    /// [`MechanismError::NotEncrypted`] over clear text, [`MechanismError::WrongHost`] when TLS verified
+    /// another name than the configured one; the opt-in to clear text does not excuse the latter.
+    pub fn check_confidential(&self) -> Result<(), MechanismError> {
+        match self.security {
+            Security::Tls(verified) => check_same_host(self.name, verified.as_str()),
+            Security::LocalPlaintext => Ok(()),
+            Security::Plaintext if self.allow_plaintext => Ok(()),
+            Security::Plaintext => Err(MechanismError::NotEncrypted),
+        }
+    }
+
+    /// Refuses a connection to any other host than `host`, the one that the credentials are for. Names are
+    /// compared without regard to ASCII case and to one final dot.
+    ///
+    /// # Errors
+    /// [`MechanismError::WrongHost`] when the configured name differs, or the name that TLS verified.
+    pub fn check_host(&self, host: &str) -> Result<(), MechanismError> {
+        check_same_host(host, self.name)?;
+        match self.security {
+            Security::Tls(verified) => check_same_host(host, verified.as_str()),
+            Security::Plaintext | Security::LocalPlaintext => Ok(()),
+        }
+    }
 }
 
-/// Why a mechanism stopped an exchange.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MechanismError {}
+fn check_same_host(expected: &str, actual: &str) -> Result<(), MechanismError> {
+    // `mail.example.` is the absolute form of `mail.example`; TLS libraries drop the dot.
+    fn relative(name: &str) -> &str {
+        name.strip_suffix('.').unwrap_or(name)
+    }
+    if relative(expected).eq_ignore_ascii_case(relative(actual)) {
+        Ok(())
+    } else {
+        Err(MechanismError::WrongHost { expected: expected.into(), actual: actual.into() })
+    }
+}
+
+/// The mechanism names of an EHLO reply.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mechanisms<'a>(pub(crate) &'a str);
+
+impl<'a> Mechanisms<'a> {
+    /// Whether the server advertised exactly `name`, without regard to ASCII case.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|advertised| advertised.eq_ignore_ascii_case(name))
+    }
+
+    /// The names, in the order and spelling of the server.
+    pub fn iter(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.0.split_ascii_whitespace()
+    }
+
+    /// Whether the server advertised no mechanism.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+}
