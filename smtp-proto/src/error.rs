@@ -234,6 +234,8 @@ pub enum Misuse {
     NoChallenge,
     /// No message body is due: DATA has not been answered with 354.
     NoBody,
+    /// An address outside ASCII in a mail transaction that was not begun with SMTPUTF8 (RFC 6531 §3.4).
+    NeedsSmtpUtf8,
     /// More octets were reported as accepted than were on offer.
     AdvancedTooFar,
     /// The body's length is not the one declared.
@@ -263,6 +265,7 @@ impl fmt::Display for Misuse {
             Misuse::NoTlsPending => f.write_str("no TLS handshake is due"),
             Misuse::NoChallenge => f.write_str("no AUTH challenge waits for a response"),
             Misuse::NoBody => f.write_str("no message body is due"),
+            Misuse::NeedsSmtpUtf8 => f.write_str("an address outside ASCII needs the SMTPUTF8 parameter on MAIL"),
             Misuse::AdvancedTooFar => f.write_str("more octets were reported as accepted than were on offer"),
             Misuse::SizeMismatch { declared, supplied } => {
                 write!(f, "the body was declared with {declared} octets but {supplied} were supplied")

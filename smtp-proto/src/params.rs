@@ -20,29 +20,5 @@ pub use mail::{MailParameters, Ret};
 pub use rcpt::{Notify, NotifyOn, RcptParameters};
 pub use xtext::xtext;
 
-// moves to body.rs
-/// The kind of octets that message data consists of (RFC 6152, RFC 3030).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BodyKind {
-    /// ASCII only.
-    SevenBit,
-    /// Lines of any octets but NUL.
-    EightBitMime,
-    /// Any octets.
-    BinaryMime,
-}
-
-impl BodyKind {
-    /// The value of the `BODY` parameter.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SevenBit => "7BIT",
-            Self::EightBitMime => "8BITMIME",
-            Self::BinaryMime => "BINARYMIME",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -138,6 +138,11 @@ impl Pipeline {
         if self.in_flight > 0 { self.entries.front() } else { None }
     }
 
+    /// The oldest command, in flight or still held back.
+    pub(super) fn first(&self) -> Option<&Entry> {
+        self.entries.front()
+    }
+
     /// Whether the front's last octet has left.
     pub(super) fn front_left(&self) -> bool {
         self.front().is_some_and(|entry| self.has_left(entry))

@@ -109,6 +109,7 @@ pub use self::error::{CredentialFault, MechanismError};
 pub use self::login::Login;
 pub use self::plain::Plain;
 pub use self::secret::Secret;
+use crate::capabilities::Mechanisms;
 use crate::security::Security;
 
 /// A SASL mechanism, as the connection drives it. Implement it to plug in one of your own.
@@ -277,28 +278,5 @@ fn check_same_host(expected: &str, actual: &str) -> Result<(), MechanismError> {
         Ok(())
     } else {
         Err(MechanismError::WrongHost { expected: expected.into(), actual: actual.into() })
-    }
-}
-
-/// The mechanism names of an EHLO reply.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Mechanisms<'a>(pub(crate) &'a str);
-
-impl<'a> Mechanisms<'a> {
-    /// Whether the server advertised exactly `name`, without regard to ASCII case.
-    #[must_use]
-    pub fn contains(&self, name: &str) -> bool {
-        self.iter().any(|advertised| advertised.eq_ignore_ascii_case(name))
-    }
-
-    /// The names, in the order and spelling of the server.
-    pub fn iter(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.0.split_ascii_whitespace()
-    }
-
-    /// Whether the server advertised no mechanism.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
     }
 }
