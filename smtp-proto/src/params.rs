@@ -15,6 +15,8 @@ mod raw;
 mod rcpt;
 mod xtext;
 
+#[cfg(test)]
+use crate::body::BodyKind;
 pub use error::{ParameterError, ParameterErrorKind};
 pub use mail::{MailParameters, Ret};
 pub use rcpt::{Notify, NotifyOn, RcptParameters};

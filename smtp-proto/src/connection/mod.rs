@@ -84,6 +84,7 @@ pub struct Connection {
     smtp_utf8: bool,
     data: Option<DataCommand>,
     body: Option<BodyEncoder>,
+    first_long_line: Option<u64>,
     eof: bool,
     sequence: u64,
     failure: Option<Box<Error>>,
@@ -134,6 +135,7 @@ impl Connection {
             smtp_utf8: false,
             data: None,
             body: None,
+            first_long_line: None,
             eof: false,
             sequence: 0,
             failure: None,
@@ -399,6 +401,7 @@ impl Connection {
         };
         let Some(id) = self.pipeline.end_body(terminator) else { return Err(Misuse::NoBody.into()) };
         self.data = None;
+        self.first_long_line = body.first_long_line();
         self.sending = Phase::Ready;
         self.trace(TranscriptEntry::EndOfData);
         Ok(id)
@@ -429,7 +432,7 @@ impl Connection {
             self.capabilities = Capabilities::default();
         }
         if let Command::Mail(_, parameters) = command {
-            self.smtp_utf8 = parameters.has_smtp_utf8();
+            self.smtp_utf8 = parameters.declares_smtp_utf8();
         }
         if let Command::Data(data) = command {
             self.data = Some(data);
@@ -463,11 +466,11 @@ impl Connection {
         for extension in parameters.required_extensions() {
             self.require(extension)?;
         }
-        if path.needs_smtputf8() && !parameters.has_smtp_utf8() {
+        if path.needs_smtputf8() && !parameters.declares_smtp_utf8() {
             self.require(Extension::SmtpUtf8)?;
             return Err(Misuse::NeedsSmtpUtf8.into());
         }
-        match (parameters.get_size(), self.capabilities.size_limit()) {
+        match (parameters.declared_size(), self.capabilities.size_limit()) {
             (Some(size), Some(limit)) if size > limit => Err(Error::TooLarge { size, limit }),
             _ => Ok(()),
         }
@@ -708,9 +711,9 @@ impl Connection {
         self.failure.is_none() && self.sending == Phase::Body
     }
 
-    /// Whether the body may be longer than what a line of 998 octets allows, and was passed all the same.
-    pub(crate) fn has_long_line(&self) -> bool {
-        self.body.as_ref().is_some_and(BodyEncoder::has_long_line)
+    /// Where the latest body passed the limit of 998 octets a line, if it did.
+    pub(crate) fn first_long_line(&self) -> Option<u64> {
+        self.first_long_line
     }
 
     /// Whether the session has ended in good order.

@@ -35,7 +35,6 @@ pub(super) struct Entry {
     end: u64,
 }
 
-#[derive(Default)]
 pub(super) struct Pipeline {
     window: Window,
     entries: VecDeque<Entry>,
@@ -56,7 +55,18 @@ const KEEP: usize = 256;
 
 impl Pipeline {
     pub(super) fn new(window: Window) -> Self {
-        Self { window, ..Self::default() }
+        Self {
+            window,
+            entries: VecDeque::new(),
+            in_flight: 0,
+            next_id: 0,
+            bytes: Vec::new(),
+            head: 0,
+            accepted: 0,
+            released: 0,
+            body_owed: 0,
+            secret: false,
+        }
     }
 
     /// Queues a command whose line `encode` appends.

@@ -1,0 +1,192 @@
+//! From a fresh transport to a session that takes commands (RFC 5321 §3.1, §4.1.1.1, RFC 3207).
+
+use alloc::boxed::Box;
+
+use super::{Flow, Step};
+use crate::capabilities::Extension;
+use crate::command::Command;
+use crate::connection::{CommandId, Connection, Event, Stage, TlsPolicy};
+use crate::error::Error;
+use crate::reply::Reply;
+
+/// Waits for the greeting, says EHLO, upgrades to TLS as the policy wants, and says EHLO again.
+///
+/// Polled on a connection that is ready already, it ends at once, so that a caller can put it before
+/// everything.
+#[derive(Debug, Default)]
+pub struct Open {
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Start,
+    Greeting,
+    Hello(Hello),
+    StartTls(StartTls),
+}
+
+impl Open {
+    /// The flow.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Flow for Open {
+    type Output = ();
+    type Error = Error;
+
+    fn poll(&mut self, connection: &mut Connection) -> Result<Step<()>, Error> {
+        loop {
+            match &mut self.state {
+                State::Start => {
+                    if connection.failure().is_some() {
+                        return Err(Error::Poisoned);
+                    }
+                    if connection.is_ready() {
+                        return Ok(Step::Done(()));
+                    }
+                    if connection.is_greeted() {
+                        self.state = State::Hello(Hello::new());
+                    } else if let Some(upgrade) = connection.tls_upgrade() {
+                        self.state = State::Greeting;
+                        return Ok(Step::UpgradeTls(upgrade));
+                    } else {
+                        self.state = State::Greeting;
+                    }
+                }
+                State::Greeting => match connection.poll_event()? {
+                    Some(Event::Greeting(_)) => self.state = State::Hello(Hello::new()),
+                    Some(_) => {}
+                    None => return Ok(Step::Continue),
+                },
+                State::Hello(hello) => {
+                    let Step::Done(_) = hello.poll(connection)? else { return Ok(Step::Continue) };
+                    let wanted = match connection.config().tls_policy() {
+                        TlsPolicy::Required => true,
+                        TlsPolicy::Opportunistic => connection.capabilities().supports(Extension::StartTls),
+                        TlsPolicy::Implicit | TlsPolicy::None => false,
+                    };
+                    if !wanted || connection.security().is_tls() {
+                        return Ok(Step::Done(()));
+                    }
+                    if !connection.capabilities().supports(Extension::StartTls) {
+                        return Err(connection.fail(Error::TlsRequired));
+                    }
+                    self.state = State::StartTls(StartTls::new());
+                }
+                State::StartTls(start_tls) => return start_tls.poll(connection),
+            }
+        }
+    }
+}
+
+/// Says EHLO, and HELO to a server that does not know EHLO, where that is allowed.
+///
+/// HELO takes every extension away, so it is said only after 500, 502, 504 or 550 to EHLO, and never where
+/// TLS is required: an attacker on the path could otherwise answer so and have everything sent in clear.
+#[derive(Debug, Default)]
+pub struct Hello {
+    sent: Option<CommandId>,
+    refused: Option<Box<Reply>>,
+}
+
+impl Hello {
+    /// The flow.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Flow for Hello {
+    type Output = Reply;
+    type Error = Error;
+
+    fn poll(&mut self, connection: &mut Connection) -> Result<Step<Reply>, Error> {
+        loop {
+            let id = match self.sent {
+                Some(id) => id,
+                None => {
+                    super::exchange::settle(connection)?;
+                    let name = connection.client_name();
+                    let command = match self.refused {
+                        None => Command::Ehlo(&name),
+                        Some(_) => Command::Helo(&name),
+                    };
+                    *self.sent.insert(connection.command(command)?)
+                }
+            };
+            let Some((stage, reply)) = super::exchange::reply_to(connection, id)? else {
+                return Ok(Step::Continue);
+            };
+            if reply.is_positive_completion() {
+                return Ok(Step::Done(reply));
+            }
+            match self.refused.take() {
+                None if stage == Stage::Ehlo && may_say_helo(connection, &reply) => {
+                    self.refused = Some(reply.into());
+                    self.sent = None;
+                }
+                first => {
+                    // The first error is the one that tells; without a hello there is no session.
+                    let reply = first.unwrap_or_else(|| reply.into());
+                    connection.abandon();
+                    return Err(Error::Refused { stage: Stage::Ehlo, reply });
+                }
+            }
+        }
+    }
+}
+
+fn may_say_helo(connection: &Connection, reply: &Reply) -> bool {
+    let policy = connection.config().tls_policy();
+    matches!(reply.code().get(), 500 | 502 | 504 | 550)
+        && policy != TlsPolicy::Required
+        && !connection.security().is_tls()
+}
+
+/// STARTTLS, the handshake, and the EHLO that has to follow it (RFC 3207 §4.2).
+#[derive(Debug, Default)]
+pub struct StartTls {
+    sent: Option<CommandId>,
+    hello: Option<Hello>,
+}
+
+impl StartTls {
+    /// The flow.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Flow for StartTls {
+    type Output = ();
+    type Error = Error;
+
+    fn poll(&mut self, connection: &mut Connection) -> Result<Step<()>, Error> {
+        if let Some(hello) = &mut self.hello {
+            return Ok(match hello.poll(connection)? {
+                Step::Done(_) => Step::Done(()),
+                _ => Step::Continue,
+            });
+        }
+        let id = match self.sent {
+            Some(id) => id,
+            None => {
+                super::exchange::settle(connection)?;
+                *self.sent.insert(connection.command(Command::StartTls)?)
+            }
+        };
+        if super::exchange::reply_to(connection, id)?.is_none() {
+            return Ok(Step::Continue);
+        }
+        let Some(upgrade) = connection.tls_upgrade() else { return Err(Error::Poisoned) };
+        self.hello = Some(Hello::new());
+        Ok(Step::UpgradeTls(upgrade))
+    }
+}

@@ -1,0 +1,213 @@
+//! What became of a message, and what that means for a retry.
+//!
+//! RFC 5321 §4.1.1.4 lets a server take a message only after its last octet, the LF of CRLF `.` CRLF. Until
+//! the transport has accepted that octet, a failure means *not sent*. After it, only a complete reply tells;
+//! without one the outcome is *unknown* (RFC 1047), and sending again may deliver twice.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::connection::{CommandId, Connection, Stage};
+use crate::error::Error;
+use crate::reply::Reply;
+
+/// The server has taken responsibility for the message (RFC 5321 §4.2.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// The reply to the end of the message; the queue id is in it.
+    pub reply: Reply,
+    /// What became of each recipient, in the envelope's order.
+    pub recipients: Vec<RecipientOutcome>,
+    /// Where the body first had a line of more than 998 octets, which some servers break or refuse.
+    pub first_long_line: Option<u64>,
+}
+
+impl Delivery {
+    /// The server's name for the message, where its reply has one of the common forms.
+    #[must_use]
+    pub fn queue_id(&self) -> Option<&str> {
+        queue_id(&self.reply)
+    }
+}
+
+/// The server's verdict on one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecipientOutcome {
+    /// The reply to RCPT; `None` when the recipient was never asked about, or no reply came.
+    pub reply: Option<Reply>,
+}
+
+impl RecipientOutcome {
+    /// Whether the server accepted the recipient; 251 and 252 count (RFC 5321 §3.4).
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        self.reply.as_ref().is_some_and(Reply::is_positive_completion)
+    }
+
+    /// Whether a later try may succeed: 4yz, and 552, which RFC 5321 §4.5.3.1.10 has clients treat as 452.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.reply.as_ref().is_some_and(|reply| reply.is_transient() || reply.code().get() == 552)
+    }
+
+    /// Whether the recipient is refused for good.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        self.reply.as_ref().is_some_and(Reply::is_permanent) && !self.is_transient()
+    }
+}
+
+/// Why a message was not delivered, or is not known to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The server refused the sender, every recipient, DATA, or the message itself. It does not have it.
+    Rejected {
+        /// Which command was refused.
+        stage: Stage,
+        /// The server's words. Of several refused recipients: a transient refusal before a permanent one.
+        reply: Box<Reply>,
+        /// What became of each recipient, as far as the server said.
+        recipients: Vec<RecipientOutcome>,
+    },
+    /// The end of the message never left, or the server went away with a definite refusal: it certainly does
+    /// not have the message, and sending it again cannot deliver it twice.
+    NotSent {
+        /// What went wrong.
+        cause: Error,
+        /// What became of each recipient, as far as the server said.
+        recipients: Vec<RecipientOutcome>,
+    },
+    /// The whole message left and no verdict came. It may have been delivered.
+    Unknown {
+        /// What went wrong.
+        cause: Error,
+        /// What became of each recipient, as far as the server said.
+        recipients: Vec<RecipientOutcome>,
+    },
+}
+
+impl SendError {
+    pub(super) fn rejected(stage: Stage, reply: Reply) -> Self {
+        Self::Rejected { stage, reply: reply.into(), recipients: Vec::new() }
+    }
+
+    /// Judges a failure by whether the message, named by the id of its end, may have arrived.
+    pub(super) fn of(error: Error, connection: &Connection, message: Option<CommandId>) -> Self {
+        let recipients = Vec::new();
+        match error {
+            Error::Refused { stage: stage @ (Stage::EndOfData | Stage::Data), reply } => {
+                Self::Rejected { stage, reply, recipients }
+            }
+            // 421 in answer to the end of the message is a 4yz like any other (RFC 5321 §3.8).
+            Error::ServerClosed { stage: Some(Stage::EndOfData), ref reply } if reply.is_transient() => {
+                Self::NotSent { cause: error, recipients }
+            }
+            cause if message.is_some_and(|id| connection.is_unanswered(id)) => {
+                Self::Unknown { cause, recipients }
+            }
+            cause => Self::NotSent { cause, recipients },
+        }
+    }
+
+    pub(super) fn with_recipients(mut self, outcomes: Vec<RecipientOutcome>) -> Self {
+        match &mut self {
+            Self::Rejected { recipients, .. }
+            | Self::NotSent { recipients, .. }
+            | Self::Unknown { recipients, .. } => *recipients = outcomes,
+        }
+        self
+    }
+
+    /// What became of each recipient, as far as the server said.
+    #[must_use]
+    pub fn recipients(&self) -> &[RecipientOutcome] {
+        match self {
+            Self::Rejected { recipients, .. }
+            | Self::NotSent { recipients, .. }
+            | Self::Unknown { recipients, .. } => recipients,
+        }
+    }
+
+    /// The server's reply, where the error is one.
+    #[must_use]
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Rejected { reply, .. } => Some(reply),
+            Self::NotSent { cause, .. } | Self::Unknown { cause, .. } => cause.reply(),
+        }
+    }
+
+    /// Whether the same message may be taken later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Rejected { stage: Stage::Rcpt, recipients, .. } if !recipients.is_empty() => {
+                recipients.iter().any(RecipientOutcome::is_transient)
+            }
+            Self::Rejected { reply, .. } => reply.is_transient(),
+            Self::NotSent { cause, .. } | Self::Unknown { cause, .. } => cause.is_transient(),
+        }
+    }
+
+    /// Whether the server refused for good.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Rejected { .. } => !self.is_transient(),
+            Self::NotSent { cause, .. } | Self::Unknown { cause, .. } => cause.is_permanent(),
+        }
+    }
+
+    /// Whether sending the message again cannot deliver it twice: everything but [`Unknown`](Self::Unknown).
+    #[must_use]
+    pub fn is_safe_to_retry(&self) -> bool {
+        !matches!(self, Self::Unknown { .. })
+    }
+}
+
+impl From<Error> for SendError {
+    fn from(cause: Error) -> Self {
+        Self::NotSent { cause, recipients: Vec::new() }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected { stage, reply, .. } => write!(f, "message rejected at {stage}: {reply}"),
+            Self::NotSent { cause, .. } => write!(f, "message not sent: {cause}"),
+            Self::Unknown { cause, .. } => {
+                write!(f, "message sent, but no verdict came (it may have been delivered): {cause}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Rejected { .. } => None,
+            Self::NotSent { cause, .. } | Self::Unknown { cause, .. } => Some(cause),
+        }
+    }
+}
+
+/// Finds the queue id in the reply to an accepted message: Postfix, Exim, Sendmail, OpenSMTPD, qmail and
+/// many others use `queued as ID`, `id=ID`, `ID Message accepted` or `qp ID`.
+#[must_use]
+pub fn queue_id(reply: &Reply) -> Option<&str> {
+    let line = reply.message_lines().last()?;
+    let text = core::str::from_utf8(line).ok()?.trim();
+    let after = |mark: &str| text.split_once(mark).map(|(_, rest)| rest);
+    let named = after("queued as ")
+        .or_else(|| after("id="))
+        .or_else(|| after(" qp "))
+        .or_else(|| after("Ok: queued "))
+        .or_else(|| text.split_once(" Message accepted").map(|(id, _)| id));
+    let id = named?.split([' ', ';', ',', ')', '>']).next()?.trim_start_matches(['<', '(']);
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_.@+".contains(&b);
+    (!id.is_empty() && id.len() <= 128 && id.bytes().all(legal)).then_some(id)
+}
