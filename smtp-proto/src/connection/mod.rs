@@ -711,6 +711,12 @@ impl Connection {
         self.failure.is_none() && self.sending == Phase::Body
     }
 
+    /// Names the end of the message whose body is due or being sent.
+    #[must_use]
+    pub fn body_id(&self) -> Option<CommandId> {
+        self.pipeline.body_id()
+    }
+
     /// Where the latest body passed the limit of 998 octets a line, if it did.
     pub(crate) fn first_long_line(&self) -> Option<u64> {
         self.first_long_line

@@ -121,6 +121,10 @@ impl Pipeline {
         id
     }
 
+    pub(super) fn body_id(&self) -> Option<CommandId> {
+        self.entries.back().filter(|last| last.end == u64::MAX).map(|last| last.id)
+    }
+
     pub(super) fn lend_body(&mut self, octets: u64) {
         self.body_owed += octets;
     }
