@@ -73,5 +73,5 @@ unpack_exim() {
     rm -f "$unpacked"/*.deb
     rm -rf "$CACHE/exim"
     mv "$unpacked" "$CACHE/exim"
-    "$EXIM" -C /dev/null -bV >/dev/null || die "Exim does not run"
+    env -i "$EXIM" -C /dev/null -bV >/dev/null || die "Exim does not run"
 }
