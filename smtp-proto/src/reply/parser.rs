@@ -42,7 +42,7 @@ pub struct ReplyParser {
     failed: Option<ReplyError>,
     /// Octets looked at or moved, for the tests that hold the work to the length of the input.
     #[cfg(test)]
-    pub(super) work: usize,
+    work: usize,
 }
 
 impl Default for ReplyParser {
@@ -106,6 +106,7 @@ impl ReplyParser {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
+        self.release();
         let unread = self.buffer.get(self.taken..).unwrap_or_default();
         match self.scan.advance(unread, &self.limits) {
             Ok(Some(reply)) => {
@@ -199,6 +200,16 @@ impl ReplyParser {
     fn fail(&mut self, error: ReplyError) -> ReplyError {
         self.failed = Some(error.clone());
         error
+    }
+
+    #[cfg(test)]
+    pub(super) fn work(&self) -> usize {
+        self.work + self.scan.work
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.buffer.capacity()
     }
 
     #[cfg(test)]
