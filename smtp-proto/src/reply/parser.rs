@@ -1,6 +1,6 @@
 //! The incremental parser: octets in, owned replies out, bounded and linear.
 
-use super::scan::{MAX_BLANK_LINES, Scan};
+use super::scan::{MAX_BLANK_LINES, Scan, read_one_line};
 use super::{Reply, ReplyError, ReplyLimits, ReplyRef};
 use crate::escape::Escaped;
 use alloc::vec::Vec;
@@ -108,17 +108,31 @@ impl ReplyParser {
         }
         self.release();
         let unread = self.buffer.get(self.taken..).unwrap_or_default();
-        match self.scan.advance(unread, &self.limits) {
+        if self.scan.is_new() {
+            #[cfg(test)]
+            {
+                self.work += unread.iter().position(|octet| *octet == b'\n').unwrap_or(unread.len());
+            }
+            if let Some(reply) = read_one_line(unread, &self.limits) {
+                self.taken += reply.raw.len();
+                return Ok(Some(reply));
+            }
+        }
+        let mut scan = self.scan;
+        match scan.advance(unread, &self.limits) {
             Ok(Some(reply)) => {
-                self.taken += self.scan.end();
+                self.taken += scan.end();
                 #[cfg(test)]
                 {
-                    self.work += self.scan.work;
+                    self.work += scan.work;
                 }
                 self.scan = Scan::default();
                 Ok(Some(reply))
             }
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                self.scan = scan;
+                Ok(None)
+            }
             Err(error) => {
                 self.failed = Some(error.clone());
                 Err(error)

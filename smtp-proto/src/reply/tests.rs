@@ -1,6 +1,8 @@
 //! Every case is read by the parser whole, octet by octet and in every split into two pieces, and by
 //! [`ReplyRef::parse`]; all must agree.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use super::*;
 use alloc::format;
 use alloc::string::{String, ToString};
