@@ -1,6 +1,6 @@
 //! The incremental parser: octets in, owned replies out, bounded and linear.
 
-use super::scan::{MAX_BLANK_LINES, Scan};
+use super::scan::{MAX_BLANK_LINES, Scan, read_one_line};
 use super::{Reply, ReplyError, ReplyLimits, ReplyRef};
 use crate::escape::Escaped;
 use alloc::vec::Vec;
@@ -42,7 +42,7 @@ pub struct ReplyParser {
     failed: Option<ReplyError>,
     /// Octets looked at or moved, for the tests that hold the work to the length of the input.
     #[cfg(test)]
-    pub(super) work: usize,
+    work: usize,
 }
 
 impl Default for ReplyParser {
@@ -106,18 +106,33 @@ impl ReplyParser {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
+        self.release();
         let unread = self.buffer.get(self.taken..).unwrap_or_default();
-        match self.scan.advance(unread, &self.limits) {
+        if self.scan.is_new() {
+            #[cfg(test)]
+            {
+                self.work += unread.iter().position(|octet| *octet == b'\n').unwrap_or(unread.len());
+            }
+            if let Some(reply) = read_one_line(unread, &self.limits) {
+                self.taken += reply.raw.len();
+                return Ok(Some(reply));
+            }
+        }
+        let mut scan = self.scan;
+        match scan.advance(unread, &self.limits) {
             Ok(Some(reply)) => {
-                self.taken += self.scan.end();
+                self.taken += scan.end();
                 #[cfg(test)]
                 {
-                    self.work += self.scan.work;
+                    self.work += scan.work;
                 }
                 self.scan = Scan::default();
                 Ok(Some(reply))
             }
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                self.scan = scan;
+                Ok(None)
+            }
             Err(error) => {
                 self.failed = Some(error.clone());
                 Err(error)
@@ -199,6 +214,16 @@ impl ReplyParser {
     fn fail(&mut self, error: ReplyError) -> ReplyError {
         self.failed = Some(error.clone());
         error
+    }
+
+    #[cfg(test)]
+    pub(super) fn work(&self) -> usize {
+        self.work + self.scan.work
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.buffer.capacity()
     }
 
     #[cfg(test)]
