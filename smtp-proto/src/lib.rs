@@ -19,3 +19,7 @@ pub mod path;
 pub mod reply;
 pub mod sasl;
 pub mod security;
+
+pub use connection::{Config, Connection, Event, TlsPolicy};
+pub use error::Error;
+pub use flow::{Flow, SendError, Step};

@@ -57,6 +57,17 @@ impl Envelope {
         }
     }
 
+    /// An envelope from plain strings, each `local@domain`. An empty `from`, or `<>`, is the null
+    /// reverse-path.
+    ///
+    /// # Errors
+    /// [`Error::Address`] for the first that is no address.
+    pub fn from_strs(from: &str, to: &[&str]) -> Result<Self, Error> {
+        let reverse_path = if from.is_empty() { ReversePath::null() } else { from.parse()? };
+        let recipients: Result<Vec<ForwardPath>, _> = to.iter().map(|to| to.parse()).collect();
+        Ok(Self::new(reverse_path, recipients?))
+    }
+
     fn needs_smtputf8(&self) -> bool {
         self.reverse_path.needs_smtputf8() || self.recipients.iter().any(|r| r.forward_path.needs_smtputf8())
     }
@@ -88,6 +99,35 @@ pub struct SendOptions {
     pub line_length: LineLength,
     /// Which recipients have to be accepted.
     pub recipients: RecipientPolicy,
+}
+
+impl SendOptions {
+    /// The defaults, but the message goes to all recipients or to nobody.
+    #[must_use]
+    pub fn all_or_nothing() -> Self {
+        Self { recipients: RecipientPolicy::All, ..Self::default() }
+    }
+
+    /// What happens to stray CR and LF.
+    #[must_use]
+    pub fn line_endings(mut self, line_endings: LineEndings) -> Self {
+        self.line_endings = line_endings;
+        self
+    }
+
+    /// What happens to lines of more than 998 octets.
+    #[must_use]
+    pub fn line_length(mut self, line_length: LineLength) -> Self {
+        self.line_length = line_length;
+        self
+    }
+
+    /// Which recipients have to be accepted.
+    #[must_use]
+    pub fn recipients(mut self, policy: RecipientPolicy) -> Self {
+        self.recipients = policy;
+        self
+    }
 }
 
 /// Which recipients the server has to accept for the message to be sent.
