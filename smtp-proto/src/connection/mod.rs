@@ -302,6 +302,7 @@ impl Connection {
             (Stage::Data, Verdict::GoOn) => {
                 self.body = self.data.map(|data| BodyEncoder::new(data.rules));
                 self.pipeline.begin_body();
+                self.sending = Phase::Body;
             }
             _ => {}
         }
