@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! Reply-line  = *( Reply-code "-" [ textstring ] CRLF )
-//!               Reply-code [ SP [ textstring ] ] CRLF
+//!               Reply-code [ SP textstring ] CRLF
 //! Reply-code  = %x32-35 %x30-35 %x30-39
 //! ```
 //!
-//! What is accepted beyond that: any second digit (some servers send 6 to 9), any octets as text, LF alone as
+//! What is accepted beyond that: SP with no text, any second digit (some servers send 6 to 9), any octets as text, LF alone as
 //! a line end, and up to 8 blank lines before a reply, since servers send all of these. CR alone is text:
 //! taking it for a line end would let a server's client and a proxy disagree on where a reply ends.
 //!
