@@ -90,6 +90,7 @@ impl ReplyParser {
     /// # Errors
     ///
     /// Any [`ReplyError`] save [`Truncated`](ReplyError::Truncated). The same error is returned from then on.
+    #[inline]
     pub fn next_reply(&mut self) -> Result<Option<Reply>, ReplyError> {
         let reply = self.next_ref()?.map(|reply| reply.to_reply());
         self.release();

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! Reply-line  = *( Reply-code "-" [ textstring ] CRLF )
-//!               Reply-code [ SP [ textstring ] ] CRLF
+//!               Reply-code [ SP textstring ] CRLF
 //! Reply-code  = %x32-35 %x30-35 %x30-39
 //! ```
 //!
-//! What is accepted beyond that: any second digit (some servers send 6 to 9), any octets as text, LF alone as
-//! a line end, and up to 8 blank lines before a reply, since servers send all of these. CR alone is text:
-//! taking it for a line end would let a server's client and a proxy disagree on where a reply ends.
+//! What is accepted beyond that, since servers send it: SP with no text, any second digit, any octets as
+//! text, LF alone as a line end, and up to 8 blank lines before a reply. CR alone is text: taking it for a
+//! line end would let a client and a proxy disagree on where a reply ends.
 //!
 //! The rules are applied in the order of the octets, so that the error is the same for every split of the
 //! input.
@@ -17,7 +17,7 @@ use super::error::{Excerpt, ReplyError};
 use super::{ReplyCode, ReplyLimits, ReplyRef};
 use memchr::memchr;
 
-/// How far a reply has been read; no octet is searched twice.
+/// How far a reply has been read, so that no octet is searched twice.
 ///
 /// Positions are counted from the first octet that follows the reply before.
 #[derive(Clone, Copy, Debug, Default)]
