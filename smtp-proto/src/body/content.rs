@@ -1,8 +1,6 @@
 //! What a message held whole is made of.
 
-use core::ops::ControlFlow;
-
-use super::scan::{CR, LF, Lines, WINDOW, each_suspect};
+use super::scan::{CR, DOT, LF, Lines, Suspects, WINDOW};
 use super::{BodyFault, BodyFaultKind, BodyKind, BodyRules, LineEndings, LineLength};
 
 /// What a whole message is made of: the kind of body to declare, and the first of each thing that a server
@@ -68,12 +66,12 @@ impl Content {
     ) -> Option<usize> {
         let (seen, octets) = stretch.split_at_checked(from)?;
         let last = seen.last().copied().unwrap_or(last);
-        let stop = each_suspect::<SEVEN_BIT, usize>(octets, last, |at, before, octet| {
+        let mut suspects = Suspects::<SEVEN_BIT>::new(octets, last);
+        while let Some((at, before, octet)) = suspects.next() {
             let at = from + at;
             let offset = base + at as u64;
             lines.look(stretch, base, at);
-            let after_lone_cr = before == CR && octet != LF;
-            if after_lone_cr {
+            if before == CR && octet != LF {
                 self.bare_line_end.get_or_insert((BodyFaultKind::BareCr, offset - 1));
                 lines.start_at(offset);
             }
@@ -82,7 +80,7 @@ impl Content {
                     self.bare_line_end.get_or_insert((BodyFaultKind::BareLf, offset));
                     lines.start_at(offset + 1);
                 }
-                b'.' => {
+                DOT => {
                     self.dot_lines = true;
                     lines.start_at(offset);
                 }
@@ -91,16 +89,12 @@ impl Content {
                 }
                 0x80.. if SEVEN_BIT => {
                     self.eight_bit.get_or_insert(offset);
-                    return ControlFlow::Break(at + 1);
+                    return Some(at + 1);
                 }
                 _ => {}
             }
-            ControlFlow::Continue(())
-        });
-        match stop {
-            ControlFlow::Break(at) => Some(at),
-            ControlFlow::Continue(()) => None,
         }
+        None
     }
 
     /// The least kind of body that allows all octets of the message: [`BodyKind::BinaryMime`] if there is a

@@ -1,7 +1,5 @@
 //! Finding the few octets of a message that need a decision, and the lines that are too long.
 
-use core::ops::ControlFlow;
-
 use memchr::memrchr;
 
 use super::MAX_LINE;
@@ -28,62 +26,117 @@ fn is_suspect<const SEVEN_BIT: bool>(before: u8, octet: u8) -> bool {
     lone | dot_line | refused
 }
 
-/// Calls `visit(offset, before, octet)` for each suspect octet of `octets`, in order, until it breaks;
-/// `before` the first octet comes `last`.
+/// The suspect octets of a stretch, in order.
 ///
 /// The check of a block has no branches, so the compiler turns it into vector instructions, plain SSE2
 /// included, at the speed of a single `memchr` pass that counts line ends; the two or three passes it
 /// would take to ask the same of `memchr` run at half of that, and at a tenth where lines are short.
-#[inline(always)]
-pub(super) fn each_suspect<const SEVEN_BIT: bool, B>(
-    octets: &[u8],
+pub(super) struct Suspects<'c, const SEVEN_BIT: bool> {
+    octets: &'c [u8],
     last: u8,
-    mut visit: impl FnMut(usize, u8, u8) -> ControlFlow<B>,
-) -> ControlFlow<B> {
-    let Some((&first, after_first)) = octets.split_first() else { return ControlFlow::Continue(()) };
-    if is_suspect::<SEVEN_BIT>(last, first) {
-        visit(0, last, first)?;
+    /// The index of the first octet of the block looked at.
+    block: usize,
+    /// The suspects of that block that are still to come, a bit each.
+    marks: u64,
+    /// The index of the first octet not looked at.
+    next_block: usize,
+}
+
+impl<'c, const SEVEN_BIT: bool> Suspects<'c, SEVEN_BIT> {
+    /// Those of `octets`, which come after `last`.
+    #[inline(always)]
+    pub(super) const fn new(octets: &'c [u8], last: u8) -> Self {
+        Self { octets, last, block: 0, marks: 0, next_block: 0 }
     }
-    let mut offset = 1;
-    let mut before = octets;
-    let mut rest = after_first;
-    while let (Some(a), Some(b)) = (before.first_chunk::<BLOCK>(), rest.first_chunk::<BLOCK>()) {
-        visit_block::<SEVEN_BIT, B>(a, b, |i, a, b| visit(offset + i, a, b))?;
-        offset += BLOCK;
-        before = before.get(BLOCK..).unwrap_or_default();
-        rest = rest.get(BLOCK..).unwrap_or_default();
-    }
-    for (i, (&before, &octet)) in before.iter().zip(rest).enumerate() {
-        if is_suspect::<SEVEN_BIT>(before, octet) {
-            visit(offset + i, before, octet)?;
+
+    /// The index of the next suspect octet, the octet before it, and itself.
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> Option<(usize, u8, u8)> {
+        if self.marks == 0 {
+            self.find_block();
+            if self.marks == 0 {
+                return None;
+            }
         }
+        let at = self.block + self.marks.trailing_zeros() as usize;
+        self.marks &= self.marks - 1;
+        let octet = *self.octets.get(at)?;
+        let before = at.checked_sub(1).and_then(|i| self.octets.get(i)).copied().unwrap_or(self.last);
+        Some((at, before, octet))
     }
-    ControlFlow::Continue(())
+
+    /// Goes on to the next block that has suspects, or to the end.
+    #[inline]
+    fn find_block(&mut self) {
+        if self.next_block == 0 {
+            let (mut before, mut octets) = ([b' '; BLOCK], [b' '; BLOCK]);
+            let length = fill(&mut octets, self.octets);
+            before[0] = self.last;
+            fill(&mut before[1..], self.octets.get(..length.saturating_sub(1)).unwrap_or_default());
+            self.next_block = length;
+            self.marks = marks::<SEVEN_BIT>(&before, &octets);
+            if self.marks != 0 {
+                return;
+            }
+        }
+        let before = self.octets.get(self.next_block.saturating_sub(1)..).unwrap_or_default();
+        let octets = before.get(1..).unwrap_or_default();
+        let mut blocks = before.chunks_exact(BLOCK).zip(octets.chunks_exact(BLOCK));
+        for (before, octets) in &mut blocks {
+            let (Some(before), Some(octets)) = (before.first_chunk(), octets.first_chunk()) else { return };
+            if has_suspect::<SEVEN_BIT>(before, octets) {
+                self.block = self.next_block;
+                self.next_block += BLOCK;
+                self.marks = marks::<SEVEN_BIT>(before, octets);
+                return;
+            }
+            self.next_block += BLOCK;
+        }
+        let before = self.octets.get(self.next_block.saturating_sub(1)..).unwrap_or_default();
+        let octets = before.get(1..).unwrap_or_default();
+        if octets.is_empty() {
+            return;
+        }
+        let (mut last_before, mut last) = ([b' '; BLOCK], [b' '; BLOCK]);
+        let length = fill(&mut last, octets);
+        fill(&mut last_before, before.get(..length).unwrap_or_default());
+        self.block = self.next_block;
+        self.next_block += length;
+        self.marks = marks::<SEVEN_BIT>(&last_before, &last);
+    }
+}
+
+/// Copies as much as fits, and tells how much.
+#[inline(always)]
+fn fill(to: &mut [u8], from: &[u8]) -> usize {
+    let length = to.len().min(from.len());
+    to[..length].copy_from_slice(&from[..length]);
+    length
 }
 
 #[inline(always)]
-fn visit_block<const SEVEN_BIT: bool, B>(
-    before: &[u8; BLOCK],
-    octets: &[u8; BLOCK],
-    mut visit: impl FnMut(usize, u8, u8) -> ControlFlow<B>,
-) -> ControlFlow<B> {
-    let pairs = || before.iter().zip(octets);
-    if !pairs().fold(false, |any, (&a, &b)| any | is_suspect::<SEVEN_BIT>(a, b)) {
-        return ControlFlow::Continue(());
+fn has_suspect<const SEVEN_BIT: bool>(before: &[u8; BLOCK], octets: &[u8; BLOCK]) -> bool {
+    let mut any = false;
+    for i in 0..BLOCK {
+        any |= is_suspect::<SEVEN_BIT>(before[i], octets[i]);
     }
-    let mut marks = [0_u8; BLOCK];
-    for (mark, (&a, &b)) in marks.iter_mut().zip(pairs()) {
-        *mark = u8::from(is_suspect::<SEVEN_BIT>(a, b));
+    any
+}
+
+/// The suspects of a block, the first octet's in the lowest bit.
+#[inline(always)]
+fn marks<const SEVEN_BIT: bool>(before: &[u8; BLOCK], octets: &[u8; BLOCK]) -> u64 {
+    let mut each = [0_u8; BLOCK];
+    for i in 0..BLOCK {
+        each[i] = u8::from(is_suspect::<SEVEN_BIT>(before[i], octets[i]));
     }
-    for (start, word) in (0..BLOCK).step_by(8).zip(marks.chunks_exact(8)) {
-        let mut word = word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-        while word != 0 {
-            let i = (start + word.trailing_zeros() as usize / 8) % BLOCK;
-            word &= word - 1;
-            visit(i, before[i], octets[i])?;
-        }
+    let mut marks = 0;
+    for word in each.chunks_exact(8).rev() {
+        let word = word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+        // Gathers the lowest bits of the eight octets in the highest octet: no two products overlap.
+        marks = marks << 8 | word.wrapping_mul(0x0102_0408_1020_4080) >> 56;
     }
-    ControlFlow::Continue(())
+    marks
 }
 
 /// Watches for a line of more than [`MAX_LINE`] octets.
