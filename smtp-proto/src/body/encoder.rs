@@ -1,11 +1,11 @@
 //! The encoder: decides what becomes of each suspect octet and lays out the slices around it.
 
+use super::part::{ADD_LF, STUFF_DOT, TO_CRLF};
 use super::scan::{CR, DOT, LF, Lines, Suspects, WINDOW};
 use super::{BodyFault, BodyFaultKind, BodyKind, BodyPart, BodyRules, LineEndings, LineLength};
 
-/// Slices that one suspect octet may take (a dot after a lone CR: the text before, LF, the dot), and the text
-/// after the last.
-const SLICES_PER_SUSPECT: usize = 3 + 1;
+/// Changes that one suspect octet may take: a dot after a lone CR takes an LF and is stuffed.
+const CHANGES_PER_SUSPECT: usize = 2;
 
 /// Encodes one message for `DATA`; see the [module](super).
 ///
@@ -132,13 +132,12 @@ impl BodyEncoder {
     ) -> Result<(), BodyFault> {
         let mut stretch = chunk.get(..WINDOW).unwrap_or(chunk);
         let base = self.octets_in;
-        let mut written = 0;
         self.lines.begin(stretch, base, self.place == Place::AfterCr);
 
         let mut suspects = Suspects::<SEVEN_BIT>::new(stretch, self.place.last_octet());
         while let Some((at, before, octet)) = suspects.next() {
-            if !part.has_room(SLICES_PER_SUSPECT) {
-                stretch = &stretch[..at];
+            if !part.has_room(CHANGES_PER_SUSPECT) {
+                stretch = stretch.get(..at).unwrap_or(stretch);
                 break;
             }
             let offset = base + at as u64;
@@ -146,23 +145,17 @@ impl BodyEncoder {
             self.check_lines()?;
             if before == CR && octet != LF {
                 self.check_line_end(BodyFaultKind::BareCr, offset - 1)?;
-                part.push(&stretch[written..at]);
-                part.push(b"\n");
-                written = at;
+                part.change(at, ADD_LF);
                 self.lines.start_at(offset);
             }
             match octet {
                 LF => {
                     self.check_line_end(BodyFaultKind::BareLf, offset)?;
-                    part.push(&stretch[written..at]);
-                    part.push(b"\r\n");
-                    written = at + 1;
+                    part.change(at, TO_CRLF);
                     self.lines.start_at(offset + 1);
                 }
-                // Sent twice by ending one slice with it and starting the next with it.
                 DOT => {
-                    part.push(&stretch[written..=at]);
-                    written = at;
+                    part.change(at, STUFF_DOT);
                     self.lines.start_at(offset);
                 }
                 0 => return Err(BodyFault::new(BodyFaultKind::Nul, offset)),
@@ -173,8 +166,7 @@ impl BodyEncoder {
 
         self.lines.finish(stretch, base);
         self.check_lines()?;
-        part.push(&stretch[written..]);
-        part.set_consumed(stretch.len());
+        part.cover(stretch);
         if let Some(&last) = stretch.last() {
             self.place = Place::after(last);
         }

@@ -11,7 +11,7 @@ pub(super) const DOT: u8 = b'.';
 /// The most octets looked at before the caller gets to write them: they should still be in the cache.
 pub(super) const WINDOW: usize = 256 * 1024;
 
-/// Octets checked at a time: four SSE2 registers, eight words.
+/// Octets checked at a time, each with the one before it: a bit of a word each.
 const BLOCK: usize = 64;
 
 /// Whether `octet`, coming after `before`, needs a decision: one of the two is a line end that stands alone,
@@ -34,26 +34,27 @@ fn is_suspect<const SEVEN_BIT: bool>(before: u8, octet: u8) -> bool {
 pub(super) struct Suspects<'c, const SEVEN_BIT: bool> {
     octets: &'c [u8],
     last: u8,
-    /// The index of the first octet of the block looked at.
+    /// The octets not looked at, and the one before them.
+    rest: &'c [u8],
+    /// The index of the octet that the lowest bit of `marks` stands for.
     block: usize,
-    /// The suspects of that block that are still to come, a bit each.
+    /// The suspects found that are still to come, a bit each.
     marks: u64,
-    /// The index of the first octet not looked at.
-    next_block: usize,
 }
 
 impl<'c, const SEVEN_BIT: bool> Suspects<'c, SEVEN_BIT> {
     /// Those of `octets`, which come after `last`.
     #[inline(always)]
-    pub(super) const fn new(octets: &'c [u8], last: u8) -> Self {
-        Self { octets, last, block: 0, marks: 0, next_block: 0 }
+    pub(super) fn new(octets: &'c [u8], last: u8) -> Self {
+        let first = octets.first().is_some_and(|&first| is_suspect::<SEVEN_BIT>(last, first));
+        Self { octets, last, rest: octets, block: 0, marks: u64::from(first) }
     }
 
     /// The index of the next suspect octet, the octet before it, and itself.
     #[inline(always)]
     pub(super) fn next(&mut self) -> Option<(usize, u8, u8)> {
         if self.marks == 0 {
-            self.find_block();
+            self.find();
             if self.marks == 0 {
                 return None;
             }
@@ -66,69 +67,59 @@ impl<'c, const SEVEN_BIT: bool> Suspects<'c, SEVEN_BIT> {
     }
 
     /// Goes on to the next block that has suspects, or to the end.
-    #[inline]
-    fn find_block(&mut self) {
-        if self.next_block == 0 {
-            let (mut before, mut octets) = ([b' '; BLOCK], [b' '; BLOCK]);
-            let length = fill(&mut octets, self.octets);
-            before[0] = self.last;
-            fill(&mut before[1..], self.octets.get(..length.saturating_sub(1)).unwrap_or_default());
-            self.next_block = length;
-            self.marks = marks::<SEVEN_BIT>(&before, &octets);
-            if self.marks != 0 {
+    #[inline(always)]
+    fn find(&mut self) {
+        let mut rest = self.rest;
+        while let Some(block) = rest.first_chunk() {
+            let next = rest.get(BLOCK..).unwrap_or_default();
+            if has_suspect::<SEVEN_BIT>(block) {
+                self.block = self.octets.len() - rest.len() + 1;
+                self.marks = marks::<SEVEN_BIT>(block);
+                self.rest = next;
                 return;
             }
+            rest = next;
         }
-        let before = self.octets.get(self.next_block.saturating_sub(1)..).unwrap_or_default();
-        let octets = before.get(1..).unwrap_or_default();
-        let mut blocks = before.chunks_exact(BLOCK).zip(octets.chunks_exact(BLOCK));
-        for (before, octets) in &mut blocks {
-            let (Some(before), Some(octets)) = (before.first_chunk(), octets.first_chunk()) else { return };
-            if has_suspect::<SEVEN_BIT>(before, octets) {
-                self.block = self.next_block;
-                self.next_block += BLOCK;
-                self.marks = marks::<SEVEN_BIT>(before, octets);
-                return;
-            }
-            self.next_block += BLOCK;
-        }
-        let before = self.octets.get(self.next_block.saturating_sub(1)..).unwrap_or_default();
-        let octets = before.get(1..).unwrap_or_default();
-        if octets.is_empty() {
+        self.find_in_tail(rest);
+    }
+
+    /// The last octets, less than a block.
+    fn find_in_tail(&mut self, rest: &[u8]) {
+        self.rest = &[];
+        let unseen = rest.len().saturating_sub(1);
+        if unseen == 0 {
             return;
         }
-        let (mut last_before, mut last) = ([b' '; BLOCK], [b' '; BLOCK]);
-        let length = fill(&mut last, octets);
-        fill(&mut last_before, before.get(..length).unwrap_or_default());
-        self.block = self.next_block;
-        self.next_block += length;
-        self.marks = marks::<SEVEN_BIT>(&last_before, &last);
+        self.block = self.octets.len() - unseen;
+        self.marks = match self.octets.last_chunk() {
+            // Together with some that have been looked at they make a block.
+            Some(block) => marks::<SEVEN_BIT>(block) >> (BLOCK - unseen),
+            None => {
+                let mut block = [b' '; BLOCK + 1];
+                for (place, &octet) in block.iter_mut().zip(rest) {
+                    *place = octet;
+                }
+                marks::<SEVEN_BIT>(&block) & (u64::MAX >> (BLOCK - unseen))
+            }
+        };
     }
 }
 
-/// Copies as much as fits, and tells how much.
 #[inline(always)]
-fn fill(to: &mut [u8], from: &[u8]) -> usize {
-    let length = to.len().min(from.len());
-    to[..length].copy_from_slice(&from[..length]);
-    length
-}
-
-#[inline(always)]
-fn has_suspect<const SEVEN_BIT: bool>(before: &[u8; BLOCK], octets: &[u8; BLOCK]) -> bool {
+fn has_suspect<const SEVEN_BIT: bool>(block: &[u8; BLOCK + 1]) -> bool {
     let mut any = false;
     for i in 0..BLOCK {
-        any |= is_suspect::<SEVEN_BIT>(before[i], octets[i]);
+        any |= is_suspect::<SEVEN_BIT>(block[i], block[i + 1]);
     }
     any
 }
 
-/// The suspects of a block, the first octet's in the lowest bit.
+/// The suspects among all octets of a block but the first, a bit each, the second octet's the lowest.
 #[inline(always)]
-fn marks<const SEVEN_BIT: bool>(before: &[u8; BLOCK], octets: &[u8; BLOCK]) -> u64 {
+fn marks<const SEVEN_BIT: bool>(block: &[u8; BLOCK + 1]) -> u64 {
     let mut each = [0_u8; BLOCK];
     for i in 0..BLOCK {
-        each[i] = u8::from(is_suspect::<SEVEN_BIT>(before[i], octets[i]));
+        each[i] = u8::from(is_suspect::<SEVEN_BIT>(block[i], block[i + 1]));
     }
     let mut marks = 0;
     for word in each.chunks_exact(8).rev() {
