@@ -69,18 +69,20 @@ impl<'c, const SEVEN_BIT: bool> Suspects<'c, SEVEN_BIT> {
     /// Goes on to the next block that has suspects, or to the end.
     #[inline(always)]
     fn find(&mut self) {
-        let mut rest = self.rest;
-        while let Some(block) = rest.first_chunk() {
-            let next = rest.get(BLOCK..).unwrap_or_default();
-            if has_suspect::<SEVEN_BIT>(block) {
-                self.block = self.octets.len() - rest.len() + 1;
-                self.marks = marks::<SEVEN_BIT>(block);
-                self.rest = next;
+        let mut looked_at = self.octets.len() - self.rest.len();
+        let before = self.rest.chunks_exact(BLOCK);
+        let octets = self.rest.get(1..).unwrap_or_default().chunks_exact(BLOCK);
+        for (before, octets) in before.zip(octets) {
+            let (Some(before), Some(octets)) = (before.first_chunk(), octets.first_chunk()) else { return };
+            if has_suspect::<SEVEN_BIT>(before, octets) {
+                self.block = looked_at + 1;
+                self.marks = marks::<SEVEN_BIT>(before, octets);
+                self.rest = self.octets.get(looked_at + BLOCK..).unwrap_or_default();
                 return;
             }
-            rest = next;
+            looked_at += BLOCK;
         }
-        self.find_in_tail(rest);
+        self.find_in_tail(self.octets.get(looked_at..).unwrap_or_default());
     }
 
     /// The last octets, less than a block.
@@ -91,35 +93,38 @@ impl<'c, const SEVEN_BIT: bool> Suspects<'c, SEVEN_BIT> {
             return;
         }
         self.block = self.octets.len() - unseen;
-        self.marks = match self.octets.last_chunk() {
+        let all_but_last = self.octets.split_last().map_or(self.octets, |(_, before)| before);
+        self.marks = match (all_but_last.last_chunk(), self.octets.last_chunk()) {
             // Together with some that have been looked at they make a block.
-            Some(block) => marks::<SEVEN_BIT>(block) >> (BLOCK - unseen),
-            None => {
-                let mut block = [b' '; BLOCK + 1];
-                for (place, &octet) in block.iter_mut().zip(rest) {
-                    *place = octet;
+            (Some(before), Some(octets)) => marks::<SEVEN_BIT>(before, octets) >> (BLOCK - unseen),
+            _ => {
+                let (mut before, mut octets) = ([b' '; BLOCK], [b' '; BLOCK]);
+                for ((a, b), pair) in before.iter_mut().zip(&mut octets).zip(rest.windows(2)) {
+                    if let &[before, octet] = pair {
+                        (*a, *b) = (before, octet);
+                    }
                 }
-                marks::<SEVEN_BIT>(&block) & (u64::MAX >> (BLOCK - unseen))
+                marks::<SEVEN_BIT>(&before, &octets)
             }
         };
     }
 }
 
 #[inline(always)]
-fn has_suspect<const SEVEN_BIT: bool>(block: &[u8; BLOCK + 1]) -> bool {
+fn has_suspect<const SEVEN_BIT: bool>(before: &[u8; BLOCK], octets: &[u8; BLOCK]) -> bool {
     let mut any = false;
     for i in 0..BLOCK {
-        any |= is_suspect::<SEVEN_BIT>(block[i], block[i + 1]);
+        any |= is_suspect::<SEVEN_BIT>(before[i], octets[i]);
     }
     any
 }
 
-/// The suspects among all octets of a block but the first, a bit each, the second octet's the lowest.
+/// The suspects of a block, a bit each, the first octet's the lowest.
 #[inline(always)]
-fn marks<const SEVEN_BIT: bool>(block: &[u8; BLOCK + 1]) -> u64 {
+fn marks<const SEVEN_BIT: bool>(before: &[u8; BLOCK], octets: &[u8; BLOCK]) -> u64 {
     let mut each = [0_u8; BLOCK];
     for i in 0..BLOCK {
-        each[i] = u8::from(is_suspect::<SEVEN_BIT>(block[i], block[i + 1]));
+        each[i] = u8::from(is_suspect::<SEVEN_BIT>(before[i], octets[i]));
     }
     let mut marks = 0;
     for word in each.chunks_exact(8).rev() {
