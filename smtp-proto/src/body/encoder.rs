@@ -130,64 +130,66 @@ impl BodyEncoder {
         chunk: &'c [u8],
         part: &mut BodyPart<'c>,
     ) -> Result<(), BodyFault> {
-        let mut stretch = chunk.get(..WINDOW).unwrap_or(chunk);
-        let base = self.octets_in;
-        self.lines.begin(stretch, base, self.place == Place::AfterCr);
-
-        let mut suspects = Suspects::<SEVEN_BIT>::new(stretch, self.place.last_octet());
-        while let Some((at, before, octet)) = suspects.next() {
-            if !part.has_room(CHANGES_PER_SUSPECT) {
-                stretch = stretch.get(..at).unwrap_or(stretch);
-                break;
+        let stretch = chunk.get(..WINDOW).unwrap_or(chunk);
+        let (covered, fault) = match self.place_changes::<SEVEN_BIT>(stretch, part) {
+            Ok(end) => (stretch.get(..end).unwrap_or(stretch), None),
+            Err(fault) => {
+                let before = fault.offset.saturating_sub(self.octets_in) as usize;
+                (stretch.get(..before).unwrap_or_default(), Some(fault))
             }
-            let offset = base + at as u64;
-            self.lines.look(stretch, base, at);
-            self.check_lines()?;
-            if before == CR && octet != LF {
-                self.check_line_end(BodyFaultKind::BareCr, offset - 1)?;
-                part.change(at, ADD_LF);
-                self.lines.start_at(offset);
-            }
-            match octet {
-                LF => {
-                    self.check_line_end(BodyFaultKind::BareLf, offset)?;
-                    part.change(at, TO_CRLF);
-                    self.lines.start_at(offset + 1);
-                }
-                DOT => {
-                    part.change(at, STUFF_DOT);
-                    self.lines.start_at(offset);
-                }
-                0 => return Err(BodyFault::new(BodyFaultKind::Nul, offset)),
-                0x80.. if SEVEN_BIT => return Err(BodyFault::new(BodyFaultKind::EightBit, offset)),
-                _ => {}
-            }
+        };
+        self.lines.pass(covered, self.octets_in);
+        if let (LineLength::Reject, Some(offset)) = (self.rules.line_length, self.lines.first_long()) {
+            return Err(BodyFault::new(BodyFaultKind::LineTooLong, offset));
         }
-
-        self.lines.finish(stretch, base);
-        self.check_lines()?;
-        part.cover(stretch);
-        if let Some(&last) = stretch.last() {
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        part.cover(covered);
+        if let Some(&last) = covered.last() {
             self.place = Place::after(last);
         }
-        self.octets_in += stretch.len() as u64;
+        self.octets_in += covered.len() as u64;
         self.octets_out += part.len() as u64;
         Ok(())
     }
 
+    /// Notes in the part what has to be put in. Returns where the part ends: at the end of the stretch, or
+    /// before an octet for which there is no room.
     #[inline(always)]
-    fn check_line_end(&self, kind: BodyFaultKind, offset: u64) -> Result<(), BodyFault> {
-        match self.rules.line_endings {
-            LineEndings::Normalize => Ok(()),
-            LineEndings::Reject => Err(BodyFault::new(kind, offset)),
+    fn place_changes<const SEVEN_BIT: bool>(
+        &self,
+        stretch: &[u8],
+        part: &mut BodyPart<'_>,
+    ) -> Result<usize, BodyFault> {
+        let fault = |kind, at: usize| Err(BodyFault::new(kind, self.octets_in + at as u64));
+        let reject = self.rules.line_endings == LineEndings::Reject;
+        let mut suspects = Suspects::<SEVEN_BIT>::new(stretch, self.place.last_octet());
+        while let Some((start, mut word)) = suspects.next_word() {
+            while word != 0 {
+                let at = start + word.trailing_zeros() as usize / 8;
+                word &= word - 1;
+                let (before, octet) = suspects.pair(at);
+                if !part.has_room(CHANGES_PER_SUSPECT) {
+                    return Ok(at);
+                }
+                if before == CR && octet != LF {
+                    if reject {
+                        let fault = BodyFault::new(BodyFaultKind::BareCr, self.octets_in + at as u64 - 1);
+                        return Err(fault);
+                    }
+                    part.change(at, ADD_LF);
+                }
+                match octet {
+                    LF if reject => return fault(BodyFaultKind::BareLf, at),
+                    LF => part.change(at, TO_CRLF),
+                    DOT => part.change(at, STUFF_DOT),
+                    0 => return fault(BodyFaultKind::Nul, at),
+                    0x80.. if SEVEN_BIT => return fault(BodyFaultKind::EightBit, at),
+                    _ => {}
+                }
+            }
         }
-    }
-
-    #[inline(always)]
-    fn check_lines(&self) -> Result<(), BodyFault> {
-        match (self.lines.first_long(), self.rules.line_length) {
-            (None, _) | (_, LineLength::Pass) => Ok(()),
-            (Some(offset), LineLength::Reject) => Err(BodyFault::new(BodyFaultKind::LineTooLong, offset)),
-        }
+        Ok(stretch.len())
     }
 }

@@ -1,6 +1,6 @@
 //! Finding the few octets of a message that need a decision, and the lines that are too long.
 
-use memchr::memrchr;
+use memchr::memrchr2;
 
 use super::MAX_LINE;
 
@@ -36,112 +36,120 @@ pub(super) struct Suspects<'c, const SEVEN_BIT: bool> {
     last: u8,
     /// The octets not looked at, and the one before them.
     rest: &'c [u8],
-    /// The index of the octet that the lowest bit of `marks` stands for.
-    block: usize,
-    /// The suspects found that are still to come, a bit each.
-    marks: u64,
+    /// The suspects of the block found last.
+    marks: Marks,
+    /// How many words of them have been gone through.
+    next: usize,
+    /// The index of the octet that the next word begins with.
+    at: usize,
 }
+
+/// The suspects of a block: an octet each, 1 for a suspect, in words of eight.
+type Marks = [u64; BLOCK / 8];
 
 impl<'c, const SEVEN_BIT: bool> Suspects<'c, SEVEN_BIT> {
     /// Those of `octets`, which come after `last`.
     #[inline(always)]
     pub(super) fn new(octets: &'c [u8], last: u8) -> Self {
         let first = octets.first().is_some_and(|&first| is_suspect::<SEVEN_BIT>(last, first));
-        Self { octets, last, rest: octets, block: 0, marks: u64::from(first) }
+        // The first octet has no neighbour in the slice: it makes a word of its own, the last of a block.
+        let mut marks = [0; BLOCK / 8];
+        if let Some(word) = marks.last_mut() {
+            *word = u64::from(first);
+        }
+        Self { octets, last, rest: octets, next: marks.len() - 1, marks, at: 0 }
     }
 
-    /// The index of the next suspect octet, the octet before it, and itself.
+    /// The next eight octets that have suspects among them: the index of the first, and a 1 in each octet
+    /// that stands for a suspect, the first in the lowest.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> Option<(usize, u8, u8)> {
-        if self.marks == 0 {
-            self.find();
-            if self.marks == 0 {
+    pub(super) fn next_word(&mut self) -> Option<(usize, u64)> {
+        loop {
+            while let Some(&word) = self.marks.get(self.next) {
+                let at = self.at;
+                self.next += 1;
+                self.at += 8;
+                if word != 0 {
+                    return Some((at, word));
+                }
+            }
+            if !self.find() {
                 return None;
             }
         }
-        let at = self.block + self.marks.trailing_zeros() as usize;
-        self.marks &= self.marks - 1;
-        let octet = *self.octets.get(at)?;
-        let before = at.checked_sub(1).and_then(|i| self.octets.get(i)).copied().unwrap_or(self.last);
-        Some((at, before, octet))
     }
 
-    /// Goes on to the next block that has suspects, or to the end.
+    /// The octet at an index, and the one before it.
     #[inline(always)]
-    fn find(&mut self) {
+    pub(super) fn pair(&self, at: usize) -> (u8, u8) {
+        match at.checked_sub(1).and_then(|from| self.octets.get(from..=at)) {
+            Some(&[before, octet]) => (before, octet),
+            _ => (self.last, self.octets.first().copied().unwrap_or(b' ')),
+        }
+    }
+
+    /// Goes on to the next block that may have suspects; returns whether there is one.
+    #[inline(always)]
+    fn find(&mut self) -> bool {
         let mut looked_at = self.octets.len() - self.rest.len();
         let before = self.rest.chunks_exact(BLOCK);
         let octets = self.rest.get(1..).unwrap_or_default().chunks_exact(BLOCK);
         for (before, octets) in before.zip(octets) {
-            let (Some(before), Some(octets)) = (before.first_chunk(), octets.first_chunk()) else { return };
-            if has_suspect::<SEVEN_BIT>(before, octets) {
-                self.block = looked_at + 1;
-                self.marks = marks::<SEVEN_BIT>(before, octets);
+            let (Some(before), Some(octets)) = (before.first_chunk(), octets.first_chunk()) else { break };
+            let marks = marks::<SEVEN_BIT>(before, octets);
+            if marks.iter().fold(0, |a, b| a | b) != 0 {
+                self.marks = marks;
+                self.next = 0;
+                self.at = looked_at + 1;
                 self.rest = self.octets.get(looked_at + BLOCK..).unwrap_or_default();
-                return;
+                return true;
             }
             looked_at += BLOCK;
         }
-        self.find_in_tail(self.octets.get(looked_at..).unwrap_or_default());
+        self.find_in_tail(looked_at)
     }
 
     /// The last octets, less than a block.
-    fn find_in_tail(&mut self, rest: &[u8]) {
+    fn find_in_tail(&mut self, looked_at: usize) -> bool {
+        let rest = self.octets.get(looked_at..).unwrap_or_default();
         self.rest = &[];
-        let unseen = rest.len().saturating_sub(1);
-        if unseen == 0 {
-            return;
+        if rest.len() < 2 {
+            return false;
         }
-        self.block = self.octets.len() - unseen;
-        let all_but_last = self.octets.split_last().map_or(self.octets, |(_, before)| before);
-        self.marks = match (all_but_last.last_chunk(), self.octets.last_chunk()) {
-            // Together with some that have been looked at they make a block.
-            (Some(before), Some(octets)) => marks::<SEVEN_BIT>(before, octets) >> (BLOCK - unseen),
-            _ => {
-                let (mut before, mut octets) = ([b' '; BLOCK], [b' '; BLOCK]);
-                for ((a, b), pair) in before.iter_mut().zip(&mut octets).zip(rest.windows(2)) {
-                    if let &[before, octet] = pair {
-                        (*a, *b) = (before, octet);
-                    }
-                }
-                marks::<SEVEN_BIT>(&before, &octets)
+        let (mut before, mut octets) = ([b' '; BLOCK], [b' '; BLOCK]);
+        for ((a, b), pair) in before.iter_mut().zip(&mut octets).zip(rest.windows(2)) {
+            if let &[before, octet] = pair {
+                (*a, *b) = (before, octet);
             }
-        };
+        }
+        self.marks = marks::<SEVEN_BIT>(&before, &octets);
+        self.next = 0;
+        self.at = looked_at + 1;
+        true
     }
 }
 
 #[inline(always)]
-fn has_suspect<const SEVEN_BIT: bool>(before: &[u8; BLOCK], octets: &[u8; BLOCK]) -> bool {
-    let mut any = false;
-    for i in 0..BLOCK {
-        any |= is_suspect::<SEVEN_BIT>(before[i], octets[i]);
-    }
-    any
-}
-
-/// The suspects of a block, a bit each, the first octet's the lowest.
-#[inline(always)]
-fn marks<const SEVEN_BIT: bool>(before: &[u8; BLOCK], octets: &[u8; BLOCK]) -> u64 {
+fn marks<const SEVEN_BIT: bool>(before: &[u8; BLOCK], octets: &[u8; BLOCK]) -> Marks {
     let mut each = [0_u8; BLOCK];
     for i in 0..BLOCK {
         each[i] = u8::from(is_suspect::<SEVEN_BIT>(before[i], octets[i]));
     }
-    let mut marks = 0;
-    for word in each.chunks_exact(8).rev() {
-        let word = word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
-        // Gathers the lowest bits of the eight octets in the highest octet: no two products overlap.
-        marks = marks << 8 | word.wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    let mut marks = [0; BLOCK / 8];
+    for (marks, each) in marks.iter_mut().zip(each.chunks_exact(8)) {
+        *marks = each.first_chunk().map_or(0, |each| u64::from_le_bytes(*each));
     }
     marks
 }
 
 /// Watches for a line of more than [`MAX_LINE`] octets.
 ///
-/// Offsets are those of the message. Where there are no lone line ends a line feed ends a line and nothing
-/// else does, so looking for the last one among the next 999 octets is enough to step over a dozen lines.
-#[derive(Debug, Clone)]
+/// Whatever becomes of a lone line end, it ends the line, so this need not know what the line ends are made
+/// of. Where there is a CR or LF among the next 999 octets there is no long line up to it; the last such is
+/// looked for, which steps over a dozen lines at once. Offsets are those of the message.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Lines {
-    /// The start of a line with no long line before it: of the last such line between calls.
+    /// What comes after the last CR or LF, or, while looking, after an earlier one.
     start: u64,
     first_long: Option<u64>,
 }
@@ -156,55 +164,38 @@ impl Lines {
         self.first_long
     }
 
-    /// A line starts here.
-    #[inline(always)]
-    pub(super) const fn start_at(&mut self, offset: u64) {
-        self.start = offset;
-    }
-
-    /// Takes note of a stretch of the message that begins at `base`, and of whether a CR stood before it.
-    pub(super) fn begin(&mut self, octets: &[u8], base: u64, after_cr: bool) {
-        if after_cr {
-            self.start = base + u64::from(octets.first() == Some(&LF));
+    /// Goes through the octets of the message from offset `base` on.
+    pub(super) fn pass(&mut self, octets: &[u8], base: u64) {
+        if self.first_long.is_some() {
+            return;
         }
-    }
-
-    /// Looks at the octets of the stretch before index `to`: from the start of the current line on they have
-    /// no lone line ends, except for a CR that may be the last.
-    #[inline(always)]
-    pub(super) fn look(&mut self, octets: &[u8], base: u64, to: usize) {
-        if base + to as u64 > self.start + MAX_LINE as u64 && self.first_long.is_none() {
-            self.look_closer(octets, base, to);
-        }
-    }
-
-    fn look_closer(&mut self, octets: &[u8], base: u64, to: usize) {
-        while base + to as u64 > self.start + MAX_LINE as u64 {
-            let too_far = self.start + MAX_LINE as u64;
+        let end = base + octets.len() as u64;
+        while end > self.start + MAX_LINE as u64 {
+            let one_too_many = self.start + MAX_LINE as u64;
             let from = self.start.saturating_sub(base) as usize;
-            let Some(at) = too_far.checked_sub(base).map(|at| at as usize) else { return };
-            let Some(line) = octets.get(from..=at) else { return };
-            if let Some(end) = memrchr(LF, line) {
-                self.start = base + (from + end + 1) as u64;
-            } else if line.last() != Some(&CR) {
-                self.first_long = Some(too_far);
-                return;
-            } else if at + 1 < to {
-                self.start = too_far + 2;
+            let to = one_too_many.saturating_sub(base) as usize;
+            let line = octets.get(from..=to).unwrap_or_default();
+            if line.last_chunk().is_some_and(has_lf) {
+                self.start = one_too_many + 1 - SHORT_LINE as u64;
+            } else if let Some(at) = memrchr2(CR, LF, line) {
+                self.start = base + (from + at + 1) as u64;
             } else {
+                self.first_long = Some(one_too_many);
                 return;
             }
         }
-    }
-
-    /// Ends the stretch of the message, all of it looked at.
-    pub(super) fn finish(&mut self, octets: &[u8], base: u64) {
-        self.look(octets, base, octets.len());
-        if self.first_long.is_none() {
-            let from = self.start.saturating_sub(base) as usize;
-            if let Some(end) = octets.get(from..).and_then(|line| memrchr(LF, line)) {
-                self.start = base + (from + end + 1) as u64;
-            }
+        let from = self.start.saturating_sub(base) as usize;
+        if let Some(at) = octets.get(from..).and_then(|rest| memrchr2(CR, LF, rest)) {
+            self.start = base + (from + at + 1) as u64;
         }
     }
+}
+
+/// Most lines are shorter than this, so that looking for an LF among as many octets, without branches, finds
+/// out most of the time.
+const SHORT_LINE: usize = 128;
+
+#[inline(always)]
+fn has_lf(octets: &[u8; SHORT_LINE]) -> bool {
+    octets.iter().fold(false, |any, &octet| any | (octet == LF))
 }
