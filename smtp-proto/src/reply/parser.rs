@@ -250,4 +250,4 @@ impl fmt::Debug for ReplyParser {
 const MIN_CAPACITY: usize = 256;
 
 /// The largest buffer that is kept while there is nothing in it, in octets.
-const IDLE_CAPACITY: usize = 1024;
+const IDLE_CAPACITY: usize = 256;
