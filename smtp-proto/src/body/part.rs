@@ -5,7 +5,7 @@ use core::{fmt, mem};
 use super::scan::WINDOW;
 
 /// The most changes in one part. A stuffed dot makes one slice more, a repaired line end up to two. Half as
-/// many cost dense messages a tenth, twice as many gain nothing.
+/// many cost dense messages a tenth, twice as many gain a few per cent.
 pub(super) const MAX_CHANGES: usize = 64;
 
 /// The slices to write for a stretch of a message, in order: what [`BodyEncoder::encode`] answers.
