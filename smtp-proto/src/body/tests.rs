@@ -1,3 +1,5 @@
+#![allow(clippy::expect_used)]
+
 use std::{format, string::ToString, vec, vec::Vec};
 
 use super::part::MAX_CHANGES;
@@ -136,7 +138,7 @@ fn check(message: &[u8]) {
     for rules in all_rules() {
         let expected = reference(message, rules);
         assert_eq!(encode_chunks([message], rules), expected, "{rules:?}");
-        for size in [1, 2, 3, 63, 64, 65, 100, 1000] {
+        for size in [1, 2, 3, 31, 32, 33, 64, 65, 100, 1000] {
             assert_eq!(encode_chunks(message.chunks(size), rules), expected, "{rules:?}, {size} at a time");
         }
         assert_eq!(content.check(&rules).err(), expected.as_ref().err().copied(), "{rules:?}");
