@@ -19,6 +19,9 @@ const READ_SLICE: Duration = Duration::from_secs(10);
 /// Longest time one blocking write lasts before the client looks whether the server has something to say.
 const WRITE_SLICE: Duration = Duration::from_millis(500);
 
+/// Most slices of a body that go into one write.
+const SLICES: usize = 64;
+
 /// The connection, its transport, and the clock between them.
 pub(crate) struct Pump<S: Stream> {
     pub(crate) connection: Connection,
@@ -165,11 +168,10 @@ impl<S: Stream> Pump<S> {
     fn write(&mut self, part: Option<&mut BodyPart<'_>>) {
         let remaining = self.remaining();
         self.set_write_timeout(remaining.min(WRITE_SLICE));
-        let none: &[&[u8]] = &[];
-        let body = part.as_ref().map_or(none, |part| part.as_slices());
-        let mut slices = [IoSlice::new(&[]); 33];
+        let mut slices = [IoSlice::new(&[]); SLICES];
         let mut count = 0;
-        for (place, slice) in slices.iter_mut().zip(body.iter().copied().chain([self.connection.output()])) {
+        let body = part.as_ref().into_iter().flat_map(|part| part.slices());
+        for (place, slice) in slices.iter_mut().zip(body.chain([self.connection.output()])) {
             *place = IoSlice::new(slice);
             count += 1;
         }
