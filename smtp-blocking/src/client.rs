@@ -132,7 +132,10 @@ impl<S: Stream> Client<S> {
     }
 
     /// Calls `hook` for each line said from now on, secrets redacted.
-    pub fn set_transcript(&mut self, hook: impl FnMut(TranscriptEntry<'_>) + std::marker::Send + Sync + 'static) {
+    pub fn set_transcript(
+        &mut self,
+        hook: impl FnMut(TranscriptEntry<'_>) + std::marker::Send + Sync + 'static,
+    ) {
         self.pump.connection.set_transcript(hook);
     }
 

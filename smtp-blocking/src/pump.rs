@@ -312,7 +312,8 @@ impl<S: Stream> Pump<S> {
     fn set_write_timeout(&mut self, timeout: Duration) {
         let timeout = timeout.max(Duration::from_millis(1));
         if self.write_timeout != Some(timeout) {
-            if let Some(Err(error)) = self.transport.stream().map(|stream| stream.set_write_timeout(timeout)) {
+            if let Some(Err(error)) = self.transport.stream().map(|stream| stream.set_write_timeout(timeout))
+            {
                 self.note(error);
             }
             self.write_timeout = Some(timeout);

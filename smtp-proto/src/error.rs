@@ -166,9 +166,9 @@ impl fmt::Display for Error {
             }
             Error::Refused { stage, reply } => write!(f, "{stage} refused: {reply}"),
             Error::AuthenticationFailed(failed) => failed.fmt(f),
-            Error::TlsRequired => {
-                f.write_str("TLS is required, and the server does not offer STARTTLS; nothing was sent in clear")
-            }
+            Error::TlsRequired => f.write_str(
+                "TLS is required, and the server does not offer STARTTLS; nothing was sent in clear",
+            ),
             Error::TlsFailed => f.write_str("the TLS handshake failed; nothing more was sent"),
             Error::NotConnected => f.write_str("could not connect to the server"),
             Error::Address(error) => error.fmt(f),
@@ -188,7 +188,9 @@ impl fmt::Display for Error {
                 if *credentials_sent { f.write_str("; credentials were transmitted") } else { Ok(()) }
             }
             Error::Timeout(phase) => write!(f, "timed out: {phase}"),
-            Error::Abandoned => f.write_str("the exchange was abandoned; the connection cannot be used again"),
+            Error::Abandoned => {
+                f.write_str("the exchange was abandoned; the connection cannot be used again")
+            }
             Error::Poisoned => f.write_str("the connection broke earlier and cannot be used again"),
         }
     }
@@ -287,7 +289,9 @@ impl fmt::Display for Misuse {
             Misuse::NoTlsPending => f.write_str("no TLS handshake is due"),
             Misuse::NoChallenge => f.write_str("no AUTH challenge waits for a response"),
             Misuse::NoBody => f.write_str("no message body is due"),
-            Misuse::NeedsSmtpUtf8 => f.write_str("an address outside ASCII needs the SMTPUTF8 parameter on MAIL"),
+            Misuse::NeedsSmtpUtf8 => {
+                f.write_str("an address outside ASCII needs the SMTPUTF8 parameter on MAIL")
+            }
             Misuse::AdvancedTooFar => f.write_str("more octets were reported as accepted than were on offer"),
             Misuse::SizeMismatch { declared, supplied } => {
                 write!(f, "the body was declared with {declared} octets but {supplied} were supplied")

@@ -51,7 +51,12 @@ fn every_mechanism_with_the_right_password_delivers() {
             let subject = token();
             let message = message(&subject, format!("by {}\r\n", mechanism.name()).as_bytes());
             let delivery = session
-                .send(Some(&mut *mechanism), &envelope(&["alice@example.test"]), &message, SendOptions::default())
+                .send(
+                    Some(&mut *mechanism),
+                    &envelope(&["alice@example.test"]),
+                    &message,
+                    SendOptions::default(),
+                )
                 .unwrap();
             assert!(delivery.queue_id().is_some(), "no queue id in {}", delivery.reply);
             server.assert_delivered(&subject, &message);
@@ -65,7 +70,12 @@ fn every_mechanism_with_a_wrong_password_is_refused() {
     every_session(|_, session| {
         for mut mechanism in mechanisms("not the secret") {
             let failure = session
-                .send(Some(&mut *mechanism), &envelope(&["alice@example.test"]), b"x\r\n", SendOptions::default())
+                .send(
+                    Some(&mut *mechanism),
+                    &envelope(&["alice@example.test"]),
+                    b"x\r\n",
+                    SendOptions::default(),
+                )
                 .unwrap_err();
             let Failure::Auth(Error::AuthenticationFailed(failed)) = failure else { panic!("{failure:?}") };
             assert_eq!(failed.reply.code().get(), 535);
@@ -98,7 +108,9 @@ fn mail_without_authentication_is_refused_for_every_recipient() {
         let failure = session
             .send(None, &envelope(&["alice@example.test"]), b"x\r\n", SendOptions::default())
             .unwrap_err();
-        let Failure::Send(SendError::Rejected { stage, recipients, .. }) = failure else { panic!("{failure:?}") };
+        let Failure::Send(SendError::Rejected { stage, recipients, .. }) = failure else {
+            panic!("{failure:?}")
+        };
         assert_eq!(stage, Stage::Rcpt);
         assert!(recipients.iter().all(|recipient| recipient.is_permanent()));
     });
@@ -164,7 +176,9 @@ fn twenty_five_megabytes_of_base64_arrive_octet_for_octet() {
     while body.len() < 25 << 20 {
         for _ in 0..76 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            body.push(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(state >> 58) as usize]);
+            body.push(
+                b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(state >> 58) as usize],
+            );
         }
         body.extend_from_slice(b"\r\n");
     }

@@ -161,9 +161,9 @@ impl Connection {
         }
         if self.receiving == Phase::TlsPending {
             self.fail(ProtocolError::ClearTextBeforeTls.into());
-        } else if let Err(error) = self.parser.receive(octets) {
-            // What is buffered already is still delivered in order; the parser repeats its error behind it.
-            let _ = error;
+        } else {
+            // An overflow is told by `poll_event`, to which the parser repeats it.
+            let _ = self.parser.receive(octets);
         }
     }
 
@@ -181,10 +181,7 @@ impl Connection {
         if let Some(failure) = &self.failure {
             return Err((**failure).clone());
         }
-        let event = self.next_event().map_err(|error| {
-            self.fail(error.clone());
-            error
-        })?;
+        let event = self.next_event().map_err(|error| self.fail(error))?;
         if event.is_none() {
             self.release();
         }
@@ -649,7 +646,6 @@ impl Connection {
 
     /// The parameters of a MAIL for a message of which nothing is known: BODY=8BITMIME where the server
     /// offers it, SMTPUTF8 only where the path needs it.
-    #[must_use]
     pub fn default_mail_parameters(&self, path: &ReversePath) -> MailParameters {
         let mut parameters = MailParameters::new();
         if self.capabilities.supports(Extension::EightBitMime) {
@@ -714,7 +710,9 @@ impl Connection {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         match self.receiving {
-            Phase::Ready | Phase::Transaction { .. } | Phase::Body | Phase::Challenge => self.failure.is_none(),
+            Phase::Ready | Phase::Transaction { .. } | Phase::Body | Phase::Challenge => {
+                self.failure.is_none()
+            }
             Phase::TlsPending | Phase::Greeting | Phase::Hello | Phase::Closed | Phase::Decision(_) => false,
         }
     }

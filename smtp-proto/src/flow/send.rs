@@ -234,14 +234,18 @@ impl<'a> Send<'a> {
             },
             Body::Whole(message) => {
                 let content = Content::scan(message);
-                let kind =
-                    if content.first_eight_bit().is_some() { BodyKind::EightBitMime } else { BodyKind::SevenBit };
-                content.check(&BodyRules {
-                    kind,
-                    line_endings: self.options.line_endings,
-                    line_length: self.options.line_length,
-                })
-                .map_err(Error::Body)?;
+                let kind = if content.first_eight_bit().is_some() {
+                    BodyKind::EightBitMime
+                } else {
+                    BodyKind::SevenBit
+                };
+                content
+                    .check(&BodyRules {
+                        kind,
+                        line_endings: self.options.line_endings,
+                        line_length: self.options.line_length,
+                    })
+                    .map_err(Error::Body)?;
                 match content.first_eight_bit() {
                     Some(offset) if !eight_bit_offered => {
                         Err(Error::Body(BodyFault { kind: BodyFaultKind::EightBit, offset }))
@@ -290,7 +294,12 @@ impl<'a> Send<'a> {
     }
 
     /// Notes a reply and what it decides.
-    fn answered(&mut self, connection: &mut Connection, stage: Stage, reply: Reply) -> Result<Option<Reply>, Error> {
+    fn answered(
+        &mut self,
+        connection: &mut Connection,
+        stage: Stage,
+        reply: Reply,
+    ) -> Result<Option<Reply>, Error> {
         match stage {
             Stage::Mail if !reply.is_positive_completion() => {
                 self.verdict = Some(SendError::rejected(stage, reply));
@@ -366,14 +375,20 @@ impl Flow for Send<'_> {
             }
             match connection.poll_event() {
                 Err(error) => return Err(self.broken(error, connection)),
-                Ok(Some(Event::Reply { stage, reply, .. })) => match self.answered(connection, stage, reply) {
-                    Err(error) => return Err(self.broken(error, connection)),
-                    Ok(None) => {}
-                    Ok(Some(reply)) => {
-                        let first_long_line = connection.first_long_line();
-                        return Ok(Step::Done(Delivery { reply, recipients: self.recipients(), first_long_line }));
+                Ok(Some(Event::Reply { stage, reply, .. })) => {
+                    match self.answered(connection, stage, reply) {
+                        Err(error) => return Err(self.broken(error, connection)),
+                        Ok(None) => {}
+                        Ok(Some(reply)) => {
+                            let first_long_line = connection.first_long_line();
+                            return Ok(Step::Done(Delivery {
+                                reply,
+                                recipients: self.recipients(),
+                                first_long_line,
+                            }));
+                        }
                     }
-                },
+                }
                 Ok(Some(Event::Greeting(_) | Event::Closed)) => {}
                 Ok(None) if connection.wants_body() => return Ok(Step::SupplyBody { message: 0 }),
                 Ok(None) if connection.outstanding() > 0 => return Ok(Step::Continue),

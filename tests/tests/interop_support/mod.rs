@@ -60,8 +60,11 @@ impl Server {
         loop {
             let stored = self.find(mark.as_bytes());
             if let Some(stored) = stored {
-                let expected: Vec<u8> =
-                    if self.rewritten { sent.iter().copied().filter(|&b| b != b'\r').collect() } else { sent.to_vec() };
+                let expected: Vec<u8> = if self.rewritten {
+                    sent.iter().copied().filter(|&b| b != b'\r').collect()
+                } else {
+                    sent.to_vec()
+                };
                 let same = if self.rewritten { stored.ends_with(&expected) } else { stored == expected };
                 assert!(same, "{}: {subject} arrived changed ({} octets)", self.name, stored.len());
                 return;
@@ -171,9 +174,8 @@ impl Session {
             client.auth(mechanism).map_err(|error| Failure::Auth(error.into_kind()))?;
             assert!(client.tls_state().is_some_and(|tls| tls.version.is_some()));
         }
-        let delivery = client
-            .send_with(envelope, message, options)
-            .map_err(|error| Failure::Send(error.into_kind()))?;
+        let delivery =
+            client.send_with(envelope, message, options).map_err(|error| Failure::Send(error.into_kind()))?;
         client.quit().map_err(|error| Failure::Auth(error.into_kind()))?;
         Ok(delivery)
     }
