@@ -1,7 +1,7 @@
 //! [`Command`] and its one encoder.
 //!
 //! Every octet of every line that the client writes outside a message body comes out of
-//! [`Command::encode`] or [`encode_auth_response`], and each of them emits exactly one line: no octet below
+//! [`Command::encode`] or, for the lines of an AUTH exchange, its sibling beside it, and each of them emits exactly one line: no octet below
 //! 0x20 and no 0x7f but the final CRLF, whatever the caller put in (RFC 5321 §2.3.8, §4.1.1). Typed
 //! arguments are valid by construction; the free text of `VRFY`, `HELP` and custom commands is checked here.
 

@@ -1,8 +1,8 @@
 //! [`Connection`]: the SMTP session as a pure state machine (RFC 5321, RFC 2920, RFC 3207, RFC 4954).
 //!
 //! Server octets and the caller's wishes go in, octets to write and [`Event`]s come out. A reader who follows
-//! an octet meets the modules in this order: the reply parser, [`pipeline`] (which command does this reply
-//! answer?), [`phase`] (what does it mean, and what may come next?), the event, and back out through the
+//! an octet meets the modules in this order: the reply parser, `pipeline` (which command does this reply
+//! answer?), `phase` (what does it mean, and what may come next?), the event, and back out through the
 //! command encoder and `pipeline`.
 
 mod config;
