@@ -145,12 +145,12 @@ impl<S: Stream> Client<S> {
         self.tls = Some(config);
     }
 
-    /// Waits for the greeting and introduces the client under `name`.
+    /// Waits for the greeting and introduces the client under `name`. It has to come before any other method.
     ///
     /// # Errors
-    /// The server's refusal, or the connection's failure.
+    /// [`Misuse`](smtp_proto::Error::Misuse) if it comes later; the server's refusal, or the connection's failure.
     pub fn hello(&mut self, name: ClientName) -> Result<(), Error> {
-        self.pump.connection.set_client_name(name);
+        self.pump.connection.set_client_name(name)?;
         self.open()
     }
 

@@ -19,6 +19,10 @@ const READ_SLICE: Duration = Duration::from_secs(10);
 /// Longest time one blocking write lasts before the client looks whether the server has something to say.
 const WRITE_SLICE: Duration = Duration::from_millis(500);
 
+/// Time without input after which the next flow first looks whether something came unasked; commands that
+/// follow a reply at once do not pay for the look.
+const QUIET: Duration = Duration::from_millis(1);
+
 /// Most slices of a body that go into one write.
 const SLICES: usize = 64;
 
@@ -37,6 +41,8 @@ pub(crate) struct Pump<S: Stream> {
     io: Option<io::Error>,
     /// A flow is running; still set at the next call, it was torn out of its work by a panic.
     busy: bool,
+    /// When octets last came.
+    heard: Instant,
 }
 
 /// Where a message body comes from.
@@ -65,6 +71,7 @@ impl<S: Stream> Pump<S> {
             write_broken: false,
             io: None,
             busy: false,
+            heard: Instant::now(),
         }
     }
 
@@ -78,6 +85,10 @@ impl<S: Stream> Pump<S> {
             self.connection.abandon();
         }
         self.busy = true;
+        if self.connection.is_idle() && self.heard.elapsed() >= QUIET {
+            // What the server said unasked is heard before anything is asked of it.
+            self.listen();
+        }
         let progress = loop {
             match flow.poll(&mut self.connection) {
                 Ok(Step::Continue) => self.turn(),
@@ -230,10 +241,15 @@ impl<S: Stream> Pump<S> {
         self.set_read_timeout(Duration::ZERO);
         match self.transport.read(&mut self.buffer) {
             Ok(0) => self.connection.receive_eof(),
-            Ok(n) => self.connection.receive(self.buffer.get(..n).unwrap_or_default()),
+            Ok(n) => self.hear(n),
             // Nothing whole yet, or broken: the next read that has to wait will tell.
             Err(_) => {}
         }
+    }
+
+    fn hear(&mut self, n: usize) {
+        self.heard = Instant::now();
+        self.connection.receive(self.buffer.get(..n).unwrap_or_default());
     }
 
     fn read(&mut self) {
@@ -248,7 +264,7 @@ impl<S: Stream> Pump<S> {
         self.set_read_timeout(remaining.min(READ_SLICE));
         match self.transport.read(&mut self.buffer) {
             Ok(0) => self.connection.receive_eof(),
-            Ok(n) => self.connection.receive(self.buffer.get(..n).unwrap_or_default()),
+            Ok(n) => self.hear(n),
             Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => {}
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {

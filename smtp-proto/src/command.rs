@@ -135,8 +135,8 @@ impl<'a> Command<'a> {
             }
             Command::Data(_) => words(out, "DATA", ""),
             Command::Rset => words(out, "RSET", ""),
-            Command::Vrfy(argument) => text_argument(out, "VRFY ", argument)?,
-            Command::Expn(argument) => text_argument(out, "EXPN ", argument)?,
+            Command::Vrfy(argument) => mailbox_argument(out, "VRFY ", argument)?,
+            Command::Expn(argument) => mailbox_argument(out, "EXPN ", argument)?,
             Command::Help("") => words(out, "HELP", ""),
             Command::Help(topic) => text_argument(out, "HELP ", topic)?,
             Command::Noop => words(out, "NOOP", ""),
@@ -227,6 +227,15 @@ fn text_argument(out: &mut Vec<u8>, verb: &str, argument: &str) -> Result<(), Co
         return Err(CommandError::EmptyArgument);
     }
     words(out, verb, argument);
+    Ok(())
+}
+
+fn mailbox_argument(out: &mut Vec<u8>, verb: &str, argument: &str) -> Result<(), CommandError> {
+    text_argument(out, verb, argument)?;
+    if !argument.is_ascii() {
+        // RFC 6531 §3.7.4.2: the parameter says that the reply may hold UTF-8, too.
+        out.extend_from_slice(b" SMTPUTF8");
+    }
     Ok(())
 }
 

@@ -86,10 +86,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the connection is lost: nothing more will be written on it.
+    /// Whether the connection is lost with it, whatever it was doing: nothing more will be written on it. An
+    /// error in the middle of a message body ends the connection as well;
+    /// [`Connection::failure`](crate::Connection::failure) tells.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
+            Error::Refused { stage, .. } => {
+                matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls | Stage::Rset)
+            }
             Error::Misuse(_)
             | Error::Command(_)
             | Error::Unsupported(_)
@@ -98,7 +103,6 @@ impl Error {
             | Error::Mechanism(_)
             | Error::NoMechanism
             | Error::Address(_)
-            | Error::Refused { .. }
             | Error::AuthenticationFailed(_) => false,
             Error::TlsRequired
             | Error::TlsFailed
@@ -234,6 +238,8 @@ impl From<MechanismError> for Error {
 pub enum Misuse {
     /// The greeting has not arrived yet.
     BeforeGreeting,
+    /// EHLO has been said already, under another name.
+    AfterHello,
     /// EHLO or HELO has to come first (also again after STARTTLS, RFC 3207 §4.2).
     BeforeHello,
     /// A command is queued that nothing may be queued behind, because what may follow depends on its reply.
@@ -277,6 +283,7 @@ impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Misuse::BeforeGreeting => f.write_str("the server's greeting has not arrived yet"),
+            Misuse::AfterHello => f.write_str("the client has introduced itself already"),
             Misuse::BeforeHello => f.write_str("EHLO has to come first"),
             Misuse::AwaitingReply(stage) => write!(f, "nothing may be queued before the reply to {stage}"),
             Misuse::NotPipelined(stage) => write!(f, "{stage} may not be pipelined behind other commands"),

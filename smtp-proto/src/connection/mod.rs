@@ -639,9 +639,19 @@ impl Connection {
         &self.config
     }
 
-    /// Sets the name for the next EHLO.
-    pub fn set_client_name(&mut self, name: ClientName) {
-        Arc::make_mut(&mut self.config).client_name = Some(name);
+    /// Sets the name for EHLO.
+    ///
+    /// # Errors
+    /// [`Misuse::AfterHello`] once EHLO has been said.
+    pub fn set_client_name(&mut self, name: ClientName) -> Result<(), Error> {
+        self.alive()?;
+        match self.sending {
+            Phase::Greeting | Phase::Hello | Phase::TlsPending => {
+                Arc::make_mut(&mut self.config).client_name = Some(name);
+                Ok(())
+            }
+            _ => Err(Misuse::AfterHello.into()),
+        }
     }
 
     /// The parameters of a MAIL for a message of which nothing is known: BODY=8BITMIME where the server
