@@ -1,1 +1,50 @@
-//! Adapter.
+//! SMTP over blocking streams: a thin adapter of [`smtp_proto`].
+//!
+//! Every decision about the protocol is the core's; this crate moves octets, does the TLS handshake and keeps
+//! the deadlines. See [`Client`] for a session step by step, and [`send_mail`] for one message in one call.
+//!
+//! # Coming from Go's `net/smtp`
+//!
+//! | `net/smtp` | here | what is different |
+//! |---|---|---|
+//! | `Dial(addr)` | [`Client::connect`] | every address is tried until a server greets; TLS is required unless the [`Config`] says otherwise |
+//! | `NewClient(conn, host)` | [`Client::new`] | any `Read + Write` that implements [`Stream`]; the greeting is read when first needed |
+//! | `Client.Hello` | [`Client::hello`] | optional; the default name is the address literal of the local socket, not `localhost` |
+//! | `Client.StartTLS` | [`Client::start_tls`], [`Client::start_tls_with`] | under the default policy it happens by itself; octets behind the 220 are fatal |
+//! | `Client.TLSConnectionState` | [`Client::tls_state`] | |
+//! | `Client.Auth` | [`Client::auth`], [`Client::login`] | only mechanisms the server advertises; nothing is retried with another after 535 |
+//! | `Client.Verify` | [`Client::verify`] | returns the reply |
+//! | `Client.Mail` | [`Client::mail`], [`Client::mail_with`] | BODY=8BITMIME where offered; SMTPUTF8 only where the address needs it |
+//! | `Client.Rcpt` | [`Client::rcpt`], [`Client::rcpt_with`] | |
+//! | `Client.Data` | [`Client::data`] | [`DataWriter::finish`] commits and returns the reply with the queue id; dropping never commits |
+//! | `Client.Extension` | [`Client::extension`], [`Client::capabilities`] | |
+//! | `Client.Reset` | [`Client::reset`] | |
+//! | `Client.Noop` | [`Client::noop`] | |
+//! | `Client.Quit` | [`Client::quit`] | consumes the client; never fails after QUIT has left |
+//! | `Client.Close` | [`Client::close`], or drop | |
+//! | `Client.Text` | [`Client::command`] | one line, checked, its reply returned |
+//! | `SendMail` | [`send_mail`] | opportunistic STARTTLS and all-or-nothing, as there; [`Client::send`] gives one result a recipient |
+//! | `Auth`, `ServerInfo` | [`Mechanism`](smtp_proto::sasl::Mechanism), [`ServerInfo`](smtp_proto::sasl::ServerInfo) | the server is local by its *address*, not by its name |
+//! | `PlainAuth` | [`Plain`](smtp_proto::sasl::Plain) | |
+//! | `CRAMMD5Auth` | [`CramMd5`](smtp_proto::sasl::CramMd5) | |
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod client;
+mod data;
+mod error;
+mod pump;
+mod stream;
+#[cfg(feature = "rustls")]
+mod tls;
+mod transport;
+
+pub use client::{Client, send_mail};
+pub use data::DataWriter;
+pub use error::{Error, SendError};
+pub use smtp_proto;
+pub use smtp_proto::connection::{Config, TlsPolicy};
+pub use stream::Stream;
+#[cfg(feature = "rustls")]
+pub use tls::{TlsState, default_tls_config};

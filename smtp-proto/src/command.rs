@@ -1,7 +1,7 @@
 //! [`Command`] and its one encoder.
 //!
 //! Every octet of every line that the client writes outside a message body comes out of
-//! [`Command::encode`] or [`encode_auth_response`], and each of them emits exactly one line: no octet below
+//! [`Command::encode`] or, for the lines of an AUTH exchange, its sibling beside it, and each of them emits exactly one line: no octet below
 //! 0x20 and no 0x7f but the final CRLF, whatever the caller put in (RFC 5321 §2.3.8, §4.1.1). Typed
 //! arguments are valid by construction; the free text of `VRFY`, `HELP` and custom commands is checked here.
 
@@ -232,8 +232,8 @@ fn text_argument(out: &mut Vec<u8>, verb: &str, argument: &str) -> Result<(), Co
 
 /// Verbs whose effect the connection has to follow, and which therefore have a variant of their own.
 const FOLLOWED: [&str; 15] = [
-    "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "QUIT", "TURN", "SEND",
-    "SOML", "SAML",
+    "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "QUIT", "TURN",
+    "SEND", "SOML", "SAML",
 ];
 
 fn check_custom(line: &str) -> Result<(), CommandError> {
@@ -256,9 +256,8 @@ fn finish_line(out: &mut Vec<u8>, start: usize, longest: usize) -> Result<(), Co
     }
     // C1 controls and the Unicode line separators end a line for some readers (U+0085, U+2028, U+2029).
     let text = core::str::from_utf8(line).unwrap_or_default();
-    if let Some((position, _)) = text
-        .char_indices()
-        .find(|&(_, c)| matches!(c, '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}'))
+    if let Some((position, _)) =
+        text.char_indices().find(|&(_, c)| matches!(c, '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}'))
     {
         return Err(CommandError::Octet { octet: line.get(position).copied().unwrap_or_default(), position });
     }
@@ -302,7 +301,10 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CommandError::Octet { octet, position } => {
-                write!(f, "octet {octet:#04x} at position {position} of the command line is not allowed there")
+                write!(
+                    f,
+                    "octet {octet:#04x} at position {position} of the command line is not allowed there"
+                )
             }
             CommandError::TooLong { len, limit } => {
                 write!(f, "the command line would have {len} octets; the limit is {limit}")

@@ -14,6 +14,7 @@ use crate::capabilities::Extension;
 use crate::command::CommandError;
 use crate::connection::{Stage, TimeoutPhase};
 use crate::escape::Escaped;
+use crate::path::AddressError;
 use crate::reply::{Reply, ReplyError};
 use crate::sasl::MechanismError;
 
@@ -50,8 +51,14 @@ pub enum Error {
     },
     /// The server did not accept the credentials, or broke off the exchange (RFC 4954 §6).
     AuthenticationFailed(AuthenticationFailed),
+    /// An address that cannot be used. Nothing was queued.
+    Address(AddressError),
+    /// No transport to the server could be made.
+    NotConnected,
     /// TLS is required, and the server does not offer STARTTLS.
     TlsRequired,
+    /// The TLS handshake failed, or the server's certificate is not valid for the host.
+    TlsFailed,
     /// The peer broke the protocol.
     Protocol(ProtocolError),
     /// The server ended the session of its own accord: 421, or a 221 nobody asked for (RFC 5321 §3.8).
@@ -90,9 +97,12 @@ impl Error {
             | Error::Body(_)
             | Error::Mechanism(_)
             | Error::NoMechanism
+            | Error::Address(_)
             | Error::Refused { .. }
             | Error::AuthenticationFailed(_) => false,
             Error::TlsRequired
+            | Error::TlsFailed
+            | Error::NotConnected
             | Error::Protocol(_)
             | Error::ServerClosed { .. }
             | Error::Disconnected { .. }
@@ -119,7 +129,10 @@ impl Error {
         match self {
             Error::Refused { reply, .. } => reply.is_transient(),
             Error::AuthenticationFailed(failed) => failed.reply.is_transient(),
-            Error::ServerClosed { .. } | Error::Disconnected { .. } | Error::Timeout(_) => true,
+            Error::ServerClosed { .. }
+            | Error::Disconnected { .. }
+            | Error::Timeout(_)
+            | Error::NotConnected => true,
             _ => false,
         }
     }
@@ -153,9 +166,12 @@ impl fmt::Display for Error {
             }
             Error::Refused { stage, reply } => write!(f, "{stage} refused: {reply}"),
             Error::AuthenticationFailed(failed) => failed.fmt(f),
-            Error::TlsRequired => {
-                f.write_str("TLS is required, and the server does not offer STARTTLS; nothing was sent in clear")
-            }
+            Error::TlsRequired => f.write_str(
+                "TLS is required, and the server does not offer STARTTLS; nothing was sent in clear",
+            ),
+            Error::TlsFailed => f.write_str("the TLS handshake failed; nothing more was sent"),
+            Error::NotConnected => f.write_str("could not connect to the server"),
+            Error::Address(error) => error.fmt(f),
             Error::Protocol(error) => error.fmt(f),
             Error::ServerClosed { stage: Some(stage), reply } => {
                 write!(f, "the server closed the session in answer to {stage}: {reply}")
@@ -172,7 +188,9 @@ impl fmt::Display for Error {
                 if *credentials_sent { f.write_str("; credentials were transmitted") } else { Ok(()) }
             }
             Error::Timeout(phase) => write!(f, "timed out: {phase}"),
-            Error::Abandoned => f.write_str("the exchange was abandoned; the connection cannot be used again"),
+            Error::Abandoned => {
+                f.write_str("the exchange was abandoned; the connection cannot be used again")
+            }
             Error::Poisoned => f.write_str("the connection broke earlier and cannot be used again"),
         }
     }
@@ -189,6 +207,12 @@ impl From<Misuse> for Error {
 impl From<CommandError> for Error {
     fn from(error: CommandError) -> Self {
         Error::Command(error)
+    }
+}
+
+impl From<AddressError> for Error {
+    fn from(error: AddressError) -> Self {
+        Error::Address(error)
     }
 }
 
@@ -265,7 +289,9 @@ impl fmt::Display for Misuse {
             Misuse::NoTlsPending => f.write_str("no TLS handshake is due"),
             Misuse::NoChallenge => f.write_str("no AUTH challenge waits for a response"),
             Misuse::NoBody => f.write_str("no message body is due"),
-            Misuse::NeedsSmtpUtf8 => f.write_str("an address outside ASCII needs the SMTPUTF8 parameter on MAIL"),
+            Misuse::NeedsSmtpUtf8 => {
+                f.write_str("an address outside ASCII needs the SMTPUTF8 parameter on MAIL")
+            }
             Misuse::AdvancedTooFar => f.write_str("more octets were reported as accepted than were on offer"),
             Misuse::SizeMismatch { declared, supplied } => {
                 write!(f, "the body was declared with {declared} octets but {supplied} were supplied")

@@ -1,4 +1,123 @@
-//! SMTP client protocol as a pure state machine.
+//! SMTP client protocol as a pure state machine: octets in, octets and events out. No sockets, no clock, no
+//! TLS library, no `std`.
+//!
+//! A [`Connection`] is one SMTP session. A [`Flow`] drives it through one job: [`flow::Open`] for greeting,
+//! EHLO and STARTTLS, [`flow::Authenticate`], [`flow::Send`] for a message, [`flow::Quit`]. The loop around
+//! them is yours, and it moves octets without looking at them:
+//!
+//! ```
+//! # use std::io::{self, Read, Write};
+//! use smtp_proto::{Connection, Flow, Step};
+//!
+//! fn run<F: Flow>(
+//!     flow: &mut F,
+//!     connection: &mut Connection,
+//!     stream: &mut (impl Read + Write),
+//!     message: &[u8],
+//! ) -> Result<F::Output, F::Error> {
+//!     let mut buffer = [0; 4096];
+//!     loop {
+//!         match flow.poll(connection)? {
+//!             Step::Done(output) => return Ok(output),
+//!             Step::UpgradeTls(token) => {
+//!                 // Do the handshake for `token.server_name()`, then `connection.tls_established(token)`.
+//! #               drop(token);
+//!                 connection.tls_failed();
+//!             }
+//!             Step::SupplyBody { .. } => {
+//!                 let mut rest = message;
+//!                 while !rest.is_empty() {
+//!                     let part = connection.body(rest)?;
+//!                     for slice in part.slices() {
+//!                         stream.write_all(slice).unwrap();
+//!                     }
+//!                     rest = &rest[part.consumed()..];
+//!                     connection.advance_output(part.len())?;
+//!                 }
+//!                 connection.finish_body()?;
+//!             }
+//!             Step::Continue if !connection.output().is_empty() => {
+//!                 let n = stream.write(connection.output()).unwrap();
+//!                 connection.advance_output(n)?;
+//!             }
+//!             Step::Continue => match stream.read(&mut buffer).unwrap() {
+//!                 0 => connection.receive_eof(),
+//!                 n => connection.receive(&buffer[..n]),
+//!             },
+//!         }
+//!     }
+//! }
+//! # struct Canned(Vec<&'static [u8]>, Vec<u8>);
+//! # impl Read for Canned {
+//! #     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> { self.0.remove(0).read(buffer) }
+//! # }
+//! # impl Write for Canned {
+//! #     fn write(&mut self, octets: &[u8]) -> io::Result<usize> { self.1.write(octets) }
+//! #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+//! # }
+//! # use smtp_proto::connection::{Config, Peer, TlsPolicy};
+//! # use smtp_proto::flow::{Body, Envelope, Open, Send, SendOptions};
+//! # let mut stream = Canned(Vec::new(), Vec::new());
+//! # let replies: [&[u8]; 4] =
+//! #     [b"220 hi\r\n", b"250-hi\r\n250 PIPELINING\r\n", b"250 ok\r\n250 ok\r\n354 go\r\n", b"250 queued as 1\r\n"];
+//! # stream.0.extend(replies);
+//! # let mut connection = Connection::new(Config::new("mail.example").tls(TlsPolicy::None), Peer::Remote);
+//! # run(&mut Open::new(), &mut connection, &mut stream, b"").unwrap();
+//! # let envelope = Envelope::from_strs("a@example.org", &["b@example.org"]).unwrap();
+//! # let message = b"Subject: hi\r\n\r\n.\r\n";
+//! # let mut send = Send::new(&envelope, Body::Whole(message), SendOptions::default());
+//! # let delivery = run(&mut send, &mut connection, &mut stream, message).unwrap();
+//! # assert_eq!(delivery.queue_id(), Some("1"));
+//! # assert!(stream.1.ends_with(b"Subject: hi\r\n\r\n..\r\n.\r\n"));
+//! ```
+//!
+//! A loop that keeps deadlines also looks at [`Connection::timeout`]. The contract of every call is on
+//! [`Connection`]; `smtp-blocking` and `smtp-tokio` are this loop over real streams, built on the same public
+//! methods.
+//!
+//! # What happens to an octet
+//!
+//! ```text
+//!             receive(&[u8])  receive_eof()                    handle_timeout()
+//!                     │                                               │
+//!                     ▼                                               ▼
+//!         ┌──────────────────────── Connection ─────────────────────────────┐
+//!         │ reply parser → in-flight queue → phase → capabilities → events  │
+//!         └─────────────────────────────────────────────────────────────────┘
+//!             │                    │                  │               │
+//!      output() -> &[u8]    poll_event()         timeout()      body(&chunk)
+//!      advance_output(n)                                        -> slices to write
+//! ```
+//!
+//! [`reply`] parses it, [`connection`] matches it to the command it answers and judges it, [`flow`] decides
+//! what comes next, and [`command`] puts that on a line.
+//!
+//! # One exchange, step by step
+//!
+//! ```
+//! use smtp_proto::command::Command;
+//! use smtp_proto::connection::{Config, Connection, Event, Peer, Stage, TlsPolicy};
+//!
+//! let mut connection = Connection::new(Config::new("mail.example").tls(TlsPolicy::None), Peer::Remote);
+//! assert_eq!(connection.output(), b"", "the server speaks first");
+//!
+//! connection.receive(b"220 mail.example ESMTP\r\n");
+//! assert!(matches!(connection.poll_event()?, Some(Event::Greeting(_))));
+//!
+//! let name = "client.example".parse()?;
+//! let ehlo = connection.command(Command::Ehlo(&name))?;
+//! assert_eq!(connection.output(), b"EHLO client.example\r\n");
+//! connection.advance_output(21)?;
+//!
+//! connection.receive(b"250-mail.exam");
+//! assert_eq!(connection.poll_event()?, None, "not a whole reply yet");
+//! connection.receive(b"ple\r\n250 SIZE 1000000\r\n");
+//! let Some(Event::Reply { id, stage, .. }) = connection.poll_event()? else { panic!() };
+//! assert_eq!((id, stage), (ehlo, Stage::Ehlo));
+//! assert_eq!(connection.capabilities().size_limit(), Some(1_000_000));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -19,3 +138,8 @@ pub mod path;
 pub mod reply;
 pub mod sasl;
 pub mod security;
+
+pub use connection::{Config, Connection, Event, TlsPolicy};
+pub use error::Error;
+pub use flow::{Flow, SendError, Step};
+pub use reply::Reply;

@@ -194,5 +194,21 @@ macro_rules! convert_from_strings {
 
 convert_from_strings!(ClientName, ReversePath, ForwardPath, Mailbox);
 
+/// The host of `host:port`, brackets of an IPv6 literal taken off; without a port, all of it.
+///
+/// ```
+/// use smtp_proto::path::host_of;
+/// assert_eq!(host_of("mail.example.org:587"), "mail.example.org");
+/// assert_eq!(host_of("[::1]:25"), "::1");
+/// ```
+#[must_use]
+pub fn host_of(address: &str) -> &str {
+    let host = match address.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => address,
+    };
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
 #[cfg(test)]
 mod tests;

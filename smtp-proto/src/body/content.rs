@@ -1,8 +1,6 @@
 //! What a message held whole is made of.
 
-use core::ops::ControlFlow;
-
-use super::scan::{CR, LF, Lines, WINDOW, each_suspect};
+use super::scan::{CR, DOT, LF, Lines, Suspects, WINDOW};
 use super::{BodyFault, BodyFaultKind, BodyKind, BodyRules, LineEndings, LineLength};
 
 /// What a whole message is made of: the kind of body to declare, and the first of each thing that a server
@@ -36,16 +34,15 @@ impl Content {
         let mut base = 0;
         let mut last = LF;
         for stretch in message.chunks(WINDOW) {
-            lines.begin(stretch, base, last == CR);
             let seven_bit_until = match content.eight_bit {
                 Some(_) => Some(0),
-                None => content.scan_stretch::<true>(&mut lines, stretch, base, 0, last),
+                None => content.scan_stretch::<true>(stretch, base, 0, last),
             };
             // From the first 8-bit octet on the others are nothing to stop for.
             if let Some(from) = seven_bit_until {
-                content.scan_stretch::<false>(&mut lines, stretch, base, from, last);
+                content.scan_stretch::<false>(stretch, base, from, last);
             }
-            lines.finish(stretch, base);
+            lines.pass(stretch, base);
             base += stretch.len() as u64;
             last = stretch.last().copied().unwrap_or(last);
         }
@@ -60,7 +57,6 @@ impl Content {
     /// returns the index to go on from.
     fn scan_stretch<const SEVEN_BIT: bool>(
         &mut self,
-        lines: &mut Lines,
         stretch: &[u8],
         base: u64,
         from: usize,
@@ -68,39 +64,36 @@ impl Content {
     ) -> Option<usize> {
         let (seen, octets) = stretch.split_at_checked(from)?;
         let last = seen.last().copied().unwrap_or(last);
-        let stop = each_suspect::<SEVEN_BIT, usize>(octets, last, |at, before, octet| {
-            let at = from + at;
-            let offset = base + at as u64;
-            lines.look(stretch, base, at);
-            let after_lone_cr = before == CR && octet != LF;
-            if after_lone_cr {
-                self.bare_line_end.get_or_insert((BodyFaultKind::BareCr, offset - 1));
-                lines.start_at(offset);
+        let mut suspects = Suspects::<SEVEN_BIT>::new(octets, last);
+        while let Some((start, mut word)) = suspects.next_word() {
+            while word != 0 {
+                let at = start + word.trailing_zeros() as usize / 8;
+                word &= word - 1;
+                let (before, octet) = suspects.pair(at);
+                let at = from + at;
+                let offset = base + at as u64;
+                if before == CR && octet != LF {
+                    self.bare_line_end.get_or_insert((BodyFaultKind::BareCr, offset - 1));
+                }
+                match octet {
+                    LF => {
+                        self.bare_line_end.get_or_insert((BodyFaultKind::BareLf, offset));
+                    }
+                    DOT => {
+                        self.dot_lines = true;
+                    }
+                    0 => {
+                        self.nul.get_or_insert(offset);
+                    }
+                    0x80.. if SEVEN_BIT => {
+                        self.eight_bit.get_or_insert(offset);
+                        return Some(at + 1);
+                    }
+                    _ => {}
+                }
             }
-            match octet {
-                LF => {
-                    self.bare_line_end.get_or_insert((BodyFaultKind::BareLf, offset));
-                    lines.start_at(offset + 1);
-                }
-                b'.' => {
-                    self.dot_lines = true;
-                    lines.start_at(offset);
-                }
-                0 => {
-                    self.nul.get_or_insert(offset);
-                }
-                0x80.. if SEVEN_BIT => {
-                    self.eight_bit.get_or_insert(offset);
-                    return ControlFlow::Break(at + 1);
-                }
-                _ => {}
-            }
-            ControlFlow::Continue(())
-        });
-        match stop {
-            ControlFlow::Break(at) => Some(at),
-            ControlFlow::Continue(()) => None,
         }
+        None
     }
 
     /// The least kind of body that allows all octets of the message: [`BodyKind::BinaryMime`] if there is a

@@ -1,13 +1,11 @@
 //! The encoder: decides what becomes of each suspect octet and lays out the slices around it.
 
-use core::ops::ControlFlow;
-
-use super::scan::{CR, DOT, LF, Lines, WINDOW, each_suspect};
+use super::part::{ADD_LF, STUFF_DOT, TO_CRLF};
+use super::scan::{CR, DOT, LF, Lines, Suspects, WINDOW};
 use super::{BodyFault, BodyFaultKind, BodyKind, BodyPart, BodyRules, LineEndings, LineLength};
 
-/// Slices that one suspect octet may take (a dot after a lone CR: the text before, LF, the dot), and the text
-/// after the last.
-const SLICES_PER_SUSPECT: usize = 3 + 1;
+/// Changes that one suspect octet may take: a dot after a lone CR takes an LF and is stuffed.
+const CHANGES_PER_SUSPECT: usize = 2;
 
 /// Encodes one message for `DATA`; see the [module](super).
 ///
@@ -52,12 +50,6 @@ impl Place {
     }
 }
 
-enum Stop {
-    /// The list of slices is full before this octet of the chunk.
-    Full(usize),
-    Fault(BodyFault),
-}
-
 impl BodyEncoder {
     /// An encoder for one message.
     #[must_use]
@@ -80,12 +72,18 @@ impl BodyEncoder {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let part = match self.rules.kind {
-            BodyKind::SevenBit => self.plan::<true>(chunk),
-            BodyKind::EightBitMime | BodyKind::BinaryMime => self.plan::<false>(chunk),
+        let mut part = BodyPart::empty();
+        let planned = match self.rules.kind {
+            BodyKind::SevenBit => self.plan::<true>(chunk, &mut part),
+            BodyKind::EightBitMime | BodyKind::BinaryMime => self.plan::<false>(chunk, &mut part),
         };
-        self.fault = part.as_ref().err().copied();
-        part
+        match planned {
+            Ok(()) => Ok(part),
+            Err(fault) => {
+                self.fault = Some(fault);
+                Err(fault)
+            }
+        }
     }
 
     /// The octets that end the message: `.` CRLF, after what it takes to end its last line.
@@ -127,86 +125,71 @@ impl BodyEncoder {
         self.lines.first_long()
     }
 
-    fn plan<'c, const SEVEN_BIT: bool>(&mut self, chunk: &'c [u8]) -> Result<BodyPart<'c>, BodyFault> {
-        let mut stretch = chunk.get(..WINDOW).unwrap_or(chunk);
-        let base = self.octets_in;
-        let mut part = BodyPart::empty();
-        let mut written = 0;
-        self.lines.begin(stretch, base, self.place == Place::AfterCr);
-
-        let suspects =
-            each_suspect::<SEVEN_BIT, Stop>(stretch, self.place.last_octet(), |at, before, octet| {
-                if !part.has_room(SLICES_PER_SUSPECT) {
-                    return ControlFlow::Break(Stop::Full(at));
-                }
-                let offset = base + at as u64;
-                self.lines.look(stretch, base, at);
-                self.check_lines()?;
-                let lone_cr = before == CR && octet != LF;
-                if lone_cr {
-                    self.check_line_end(BodyFaultKind::BareCr, offset - 1)?;
-                    part.push(&stretch[written..at]);
-                    part.push(b"\n");
-                    written = at;
-                    self.lines.start_at(offset);
-                }
-                match octet {
-                    LF => {
-                        self.check_line_end(BodyFaultKind::BareLf, offset)?;
-                        part.push(&stretch[written..at]);
-                        part.push(b"\r\n");
-                        written = at + 1;
-                        self.lines.start_at(offset + 1);
-                    }
-                    // Sent twice by ending one slice with it and starting the next with it.
-                    DOT => {
-                        part.push(&stretch[written..=at]);
-                        written = at;
-                        self.lines.start_at(offset);
-                    }
-                    0 => return fault(BodyFaultKind::Nul, offset),
-                    0x80.. if SEVEN_BIT => return fault(BodyFaultKind::EightBit, offset),
-                    _ => {}
-                }
-                ControlFlow::Continue(())
-            });
-        match suspects {
-            ControlFlow::Continue(()) => {}
-            ControlFlow::Break(Stop::Full(at)) => stretch = &stretch[..at],
-            ControlFlow::Break(Stop::Fault(fault)) => return Err(fault),
+    fn plan<'c, const SEVEN_BIT: bool>(
+        &mut self,
+        chunk: &'c [u8],
+        part: &mut BodyPart<'c>,
+    ) -> Result<(), BodyFault> {
+        let stretch = chunk.get(..WINDOW).unwrap_or(chunk);
+        let (covered, fault) = match self.place_changes::<SEVEN_BIT>(stretch, part) {
+            Ok(end) => (stretch.get(..end).unwrap_or(stretch), None),
+            Err(fault) => {
+                let before = fault.offset.saturating_sub(self.octets_in) as usize;
+                (stretch.get(..before).unwrap_or_default(), Some(fault))
+            }
+        };
+        self.lines.pass(covered, self.octets_in);
+        if let (LineLength::Reject, Some(offset)) = (self.rules.line_length, self.lines.first_long()) {
+            return Err(BodyFault::new(BodyFaultKind::LineTooLong, offset));
         }
-
-        self.lines.finish(stretch, base);
-        if let ControlFlow::Break(Stop::Fault(fault)) = self.check_lines() {
+        if let Some(fault) = fault {
             return Err(fault);
         }
-        part.push(&stretch[written..]);
-        part.set_consumed(stretch.len());
-        if let Some(&last) = stretch.last() {
+        part.cover(covered);
+        if let Some(&last) = covered.last() {
             self.place = Place::after(last);
         }
-        self.octets_in += stretch.len() as u64;
+        self.octets_in += covered.len() as u64;
         self.octets_out += part.len() as u64;
-        Ok(part)
+        Ok(())
     }
 
+    /// Notes in the part what has to be put in. Returns where the part ends: at the end of the stretch, or
+    /// before an octet for which there is no room.
     #[inline(always)]
-    fn check_line_end(&self, kind: BodyFaultKind, offset: u64) -> ControlFlow<Stop> {
-        match self.rules.line_endings {
-            LineEndings::Normalize => ControlFlow::Continue(()),
-            LineEndings::Reject => fault(kind, offset),
+    fn place_changes<const SEVEN_BIT: bool>(
+        &self,
+        stretch: &[u8],
+        part: &mut BodyPart<'_>,
+    ) -> Result<usize, BodyFault> {
+        let fault = |kind, at: usize| Err(BodyFault::new(kind, self.octets_in + at as u64));
+        let reject = self.rules.line_endings == LineEndings::Reject;
+        let mut suspects = Suspects::<SEVEN_BIT>::new(stretch, self.place.last_octet());
+        while let Some((start, mut word)) = suspects.next_word() {
+            while word != 0 {
+                let at = start + word.trailing_zeros() as usize / 8;
+                word &= word - 1;
+                let (before, octet) = suspects.pair(at);
+                if !part.has_room(CHANGES_PER_SUSPECT) {
+                    return Ok(at);
+                }
+                if before == CR && octet != LF {
+                    if reject {
+                        let fault = BodyFault::new(BodyFaultKind::BareCr, self.octets_in + at as u64 - 1);
+                        return Err(fault);
+                    }
+                    part.change(at, ADD_LF);
+                }
+                match octet {
+                    LF if reject => return fault(BodyFaultKind::BareLf, at),
+                    LF => part.change(at, TO_CRLF),
+                    DOT => part.change(at, STUFF_DOT),
+                    0 => return fault(BodyFaultKind::Nul, at),
+                    0x80.. if SEVEN_BIT => return fault(BodyFaultKind::EightBit, at),
+                    _ => {}
+                }
+            }
         }
+        Ok(stretch.len())
     }
-
-    #[inline(always)]
-    fn check_lines(&self) -> ControlFlow<Stop> {
-        match (self.lines.first_long(), self.rules.line_length) {
-            (None, _) | (_, LineLength::Pass) => ControlFlow::Continue(()),
-            (Some(offset), LineLength::Reject) => fault(BodyFaultKind::LineTooLong, offset),
-        }
-    }
-}
-
-const fn fault(kind: BodyFaultKind, offset: u64) -> ControlFlow<Stop> {
-    ControlFlow::Break(Stop::Fault(BodyFault::new(kind, offset)))
 }

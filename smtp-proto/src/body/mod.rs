@@ -63,7 +63,7 @@ use core::fmt;
 
 pub use content::Content;
 pub use encoder::BodyEncoder;
-pub use part::{BodyPart, IntoSlices};
+pub use part::{BodyPart, IntoSlices, Slices};
 
 /// The most octets a line may have, its CRLF not counted ([RFC 5321 §4.5.3.1.6]).
 ///

@@ -1,8 +1,8 @@
 //! [`Connection`]: the SMTP session as a pure state machine (RFC 5321, RFC 2920, RFC 3207, RFC 4954).
 //!
 //! Server octets and the caller's wishes go in, octets to write and [`Event`]s come out. A reader who follows
-//! an octet meets the modules in this order: the reply parser, [`pipeline`] (which command does this reply
-//! answer?), [`phase`] (what does it mean, and what may come next?), the event, and back out through the
+//! an octet meets the modules in this order: the reply parser, `pipeline` (which command does this reply
+//! answer?), `phase` (what does it mean, and what may come next?), the event, and back out through the
 //! command encoder and `pipeline`.
 
 mod config;
@@ -22,7 +22,7 @@ pub use pipeline::Window;
 pub use timeout::{Timeout, TimeoutPhase, Timeouts};
 pub use transcript::TranscriptEntry;
 
-use crate::body::{BodyEncoder, BodyPart};
+use crate::body::{BodyEncoder, BodyKind, BodyPart, BodyRules};
 use crate::capabilities::{Capabilities, Extension};
 use crate::command::{self, AuthCommand, Command, DataCommand};
 use crate::error::{Error, Misuse, ProtocolError};
@@ -82,6 +82,8 @@ pub struct Connection {
     authenticated: bool,
     /// Whether the mail transaction was begun with SMTPUTF8 (RFC 6531 §3.4).
     smtp_utf8: bool,
+    /// The body kind that MAIL declared.
+    body_kind: BodyKind,
     data: Option<DataCommand>,
     body: Option<BodyEncoder>,
     first_long_line: Option<u64>,
@@ -133,6 +135,7 @@ impl Connection {
             },
             authenticated: false,
             smtp_utf8: false,
+            body_kind: BodyKind::SevenBit,
             data: None,
             body: None,
             first_long_line: None,
@@ -158,9 +161,9 @@ impl Connection {
         }
         if self.receiving == Phase::TlsPending {
             self.fail(ProtocolError::ClearTextBeforeTls.into());
-        } else if let Err(error) = self.parser.receive(octets) {
-            // What is buffered already is still delivered in order; the parser repeats its error behind it.
-            let _ = error;
+        } else {
+            // An overflow is told by `poll_event`, to which the parser repeats it.
+            let _ = self.parser.receive(octets);
         }
     }
 
@@ -178,10 +181,7 @@ impl Connection {
         if let Some(failure) = &self.failure {
             return Err((**failure).clone());
         }
-        let event = self.next_event().map_err(|error| {
-            self.fail(error.clone());
-            error
-        })?;
+        let event = self.next_event().map_err(|error| self.fail(error))?;
         if event.is_none() {
             self.release();
         }
@@ -299,6 +299,7 @@ impl Connection {
             (Stage::Data, Verdict::GoOn) => {
                 self.body = self.data.map(|data| BodyEncoder::new(data.rules));
                 self.pipeline.begin_body();
+                self.sending = Phase::Body;
             }
             _ => {}
         }
@@ -433,6 +434,7 @@ impl Connection {
         }
         if let Command::Mail(_, parameters) = command {
             self.smtp_utf8 = parameters.declares_smtp_utf8();
+            self.body_kind = parameters.declared_body().unwrap_or(BodyKind::SevenBit);
         }
         if let Command::Data(data) = command {
             self.data = Some(data);
@@ -572,6 +574,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Reports that the handshake failed: the connection is poisoned, and nothing is ever said in clear on it.
+    pub fn tls_failed(&mut self) {
+        self.fail(Error::TlsFailed);
+    }
+
     // ---- time, and the end ----
 
     /// What is awaited and how long that may take, or `None` when nothing is. Start a new clock whenever the
@@ -632,6 +639,27 @@ impl Connection {
         &self.config
     }
 
+    /// Sets the name for the next EHLO.
+    pub fn set_client_name(&mut self, name: ClientName) {
+        Arc::make_mut(&mut self.config).client_name = Some(name);
+    }
+
+    /// The parameters of a MAIL for a message of which nothing is known: BODY=8BITMIME where the server
+    /// offers it, SMTPUTF8 only where the path needs it.
+    pub fn default_mail_parameters(&self, path: &ReversePath) -> MailParameters {
+        let mut parameters = MailParameters::new();
+        if self.capabilities.supports(Extension::EightBitMime) {
+            parameters = parameters.body(BodyKind::EightBitMime);
+        }
+        if path.needs_smtputf8() { parameters.smtp_utf8() } else { parameters }
+    }
+
+    /// The DATA that fits the latest MAIL: the body kind and size declared there.
+    #[must_use]
+    pub fn default_data(&self) -> DataCommand {
+        DataCommand { rules: BodyRules::new(self.body_kind), size: None }
+    }
+
     /// The name for EHLO.
     pub(crate) fn client_name(&self) -> ClientName {
         let unknown = || ClientName::from_ip(core::net::Ipv4Addr::LOCALHOST.into());
@@ -682,7 +710,9 @@ impl Connection {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         match self.receiving {
-            Phase::Ready | Phase::Transaction { .. } | Phase::Body | Phase::Challenge => self.failure.is_none(),
+            Phase::Ready | Phase::Transaction { .. } | Phase::Body | Phase::Challenge => {
+                self.failure.is_none()
+            }
             Phase::TlsPending | Phase::Greeting | Phase::Hello | Phase::Closed | Phase::Decision(_) => false,
         }
     }

@@ -16,6 +16,7 @@ use crate::reply::Reply;
 #[derive(Debug, Default)]
 pub struct Open {
     state: State,
+    only_greeting: bool,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +34,12 @@ impl Open {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// The flow as far as the greeting: what tells whether this address of a server will do.
+    #[must_use]
+    pub fn greeting() -> Self {
+        Self { only_greeting: true, ..Self::default() }
+    }
 }
 
 impl Flow for Open {
@@ -49,6 +56,9 @@ impl Flow for Open {
                     if connection.is_ready() {
                         return Ok(Step::Done(()));
                     }
+                    if connection.is_greeted() && self.only_greeting {
+                        return Ok(Step::Done(()));
+                    }
                     if connection.is_greeted() {
                         self.state = State::Hello(Hello::new());
                     } else if let Some(upgrade) = connection.tls_upgrade() {
@@ -59,6 +69,7 @@ impl Flow for Open {
                     }
                 }
                 State::Greeting => match connection.poll_event()? {
+                    Some(Event::Greeting(_)) if self.only_greeting => return Ok(Step::Done(())),
                     Some(Event::Greeting(_)) => self.state = State::Hello(Hello::new()),
                     Some(_) => {}
                     None => return Ok(Step::Continue),

@@ -57,6 +57,17 @@ impl Envelope {
         }
     }
 
+    /// An envelope from plain strings, each `local@domain`. An empty `from`, or `<>`, is the null
+    /// reverse-path.
+    ///
+    /// # Errors
+    /// [`Error::Address`] for the first that is no address.
+    pub fn from_strs(from: &str, to: &[&str]) -> Result<Self, Error> {
+        let reverse_path = if from.is_empty() { ReversePath::null() } else { from.parse()? };
+        let recipients: Result<Vec<ForwardPath>, _> = to.iter().map(|to| to.parse()).collect();
+        Ok(Self::new(reverse_path, recipients?))
+    }
+
     fn needs_smtputf8(&self) -> bool {
         self.reverse_path.needs_smtputf8() || self.recipients.iter().any(|r| r.forward_path.needs_smtputf8())
     }
@@ -88,6 +99,35 @@ pub struct SendOptions {
     pub line_length: LineLength,
     /// Which recipients have to be accepted.
     pub recipients: RecipientPolicy,
+}
+
+impl SendOptions {
+    /// The defaults, but the message goes to all recipients or to nobody.
+    #[must_use]
+    pub fn all_or_nothing() -> Self {
+        Self { recipients: RecipientPolicy::All, ..Self::default() }
+    }
+
+    /// What happens to stray CR and LF.
+    #[must_use]
+    pub fn line_endings(mut self, line_endings: LineEndings) -> Self {
+        self.line_endings = line_endings;
+        self
+    }
+
+    /// What happens to lines of more than 998 octets.
+    #[must_use]
+    pub fn line_length(mut self, line_length: LineLength) -> Self {
+        self.line_length = line_length;
+        self
+    }
+
+    /// Which recipients have to be accepted.
+    #[must_use]
+    pub fn recipients(mut self, policy: RecipientPolicy) -> Self {
+        self.recipients = policy;
+        self
+    }
 }
 
 /// Which recipients the server has to accept for the message to be sent.
@@ -194,14 +234,18 @@ impl<'a> Send<'a> {
             },
             Body::Whole(message) => {
                 let content = Content::scan(message);
-                let kind =
-                    if content.first_eight_bit().is_some() { BodyKind::EightBitMime } else { BodyKind::SevenBit };
-                content.check(&BodyRules {
-                    kind,
-                    line_endings: self.options.line_endings,
-                    line_length: self.options.line_length,
-                })
-                .map_err(Error::Body)?;
+                let kind = if content.first_eight_bit().is_some() {
+                    BodyKind::EightBitMime
+                } else {
+                    BodyKind::SevenBit
+                };
+                content
+                    .check(&BodyRules {
+                        kind,
+                        line_endings: self.options.line_endings,
+                        line_length: self.options.line_length,
+                    })
+                    .map_err(Error::Body)?;
                 match content.first_eight_bit() {
                     Some(offset) if !eight_bit_offered => {
                         Err(Error::Body(BodyFault { kind: BodyFaultKind::EightBit, offset }))
@@ -250,7 +294,12 @@ impl<'a> Send<'a> {
     }
 
     /// Notes a reply and what it decides.
-    fn answered(&mut self, connection: &mut Connection, stage: Stage, reply: Reply) -> Result<Option<Reply>, Error> {
+    fn answered(
+        &mut self,
+        connection: &mut Connection,
+        stage: Stage,
+        reply: Reply,
+    ) -> Result<Option<Reply>, Error> {
         match stage {
             Stage::Mail if !reply.is_positive_completion() => {
                 self.verdict = Some(SendError::rejected(stage, reply));
@@ -326,14 +375,20 @@ impl Flow for Send<'_> {
             }
             match connection.poll_event() {
                 Err(error) => return Err(self.broken(error, connection)),
-                Ok(Some(Event::Reply { stage, reply, .. })) => match self.answered(connection, stage, reply) {
-                    Err(error) => return Err(self.broken(error, connection)),
-                    Ok(None) => {}
-                    Ok(Some(reply)) => {
-                        let first_long_line = connection.first_long_line();
-                        return Ok(Step::Done(Delivery { reply, recipients: self.recipients(), first_long_line }));
+                Ok(Some(Event::Reply { stage, reply, .. })) => {
+                    match self.answered(connection, stage, reply) {
+                        Err(error) => return Err(self.broken(error, connection)),
+                        Ok(None) => {}
+                        Ok(Some(reply)) => {
+                            let first_long_line = connection.first_long_line();
+                            return Ok(Step::Done(Delivery {
+                                reply,
+                                recipients: self.recipients(),
+                                first_long_line,
+                            }));
+                        }
                     }
-                },
+                }
                 Ok(Some(Event::Greeting(_) | Event::Closed)) => {}
                 Ok(None) if connection.wants_body() => return Ok(Step::SupplyBody { message: 0 }),
                 Ok(None) if connection.outstanding() > 0 => return Ok(Step::Continue),

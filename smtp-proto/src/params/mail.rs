@@ -7,8 +7,8 @@ use core::fmt;
 
 use super::raw::RawParameters;
 use super::xtext::push_xtext;
-use crate::body::BodyKind;
 use super::{ParameterError, ParameterErrorKind};
+use crate::body::BodyKind;
 use crate::capabilities::Extension;
 use crate::path::Mailbox;
 

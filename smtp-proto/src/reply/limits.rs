@@ -1,3 +1,5 @@
+//! The bounds on what is accepted from a server (RFC 5321 §4.5.3.1).
+
 /// How much of a server's replies is accepted, and how much of them is held.
 ///
 /// RFC 5321 §4.5.3.1.5 allows a server 512 octets a line and sets no bound on lines; the defaults leave room

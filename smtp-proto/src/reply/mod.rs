@@ -30,8 +30,7 @@ use crate::escape::Escaped;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use memchr::memchr;
-use scan::{HEAD, Scan};
+use scan::{HEAD, Scan, find_line_feed, read_one_line};
 
 /// A reply: its code and the text of its lines, as the server sent them (RFC 5321 §4.2).
 ///
@@ -89,7 +88,7 @@ impl Reply {
         let mut rest = Some(self.text());
         core::iter::from_fn(move || {
             let text = rest?;
-            match memchr(b'\n', text).and_then(|at| text.split_at_checked(at)) {
+            match find_line_feed(text).and_then(|at| text.split_at_checked(at)) {
                 Some((line, after)) => {
                     rest = after.get(1..);
                     Some(line)
@@ -194,6 +193,9 @@ impl<'a> ReplyRef<'a> {
     /// ```
     #[inline]
     pub fn parse(input: &'a [u8], limits: &ReplyLimits) -> Result<Option<(Self, usize)>, ReplyError> {
+        if let Some(reply) = read_one_line(input, limits) {
+            return Ok(Some((reply, reply.raw.len())));
+        }
         let mut scan = Scan::default();
         Ok(scan.advance(input, limits)?.map(|reply| (reply, scan.end())))
     }
@@ -214,7 +216,7 @@ impl<'a> ReplyRef<'a> {
     pub fn lines(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let mut rest = self.raw;
         core::iter::from_fn(move || {
-            let (line, after) = rest.split_at_checked(memchr(b'\n', rest)?)?;
+            let (line, after) = rest.split_at_checked(find_line_feed(rest)?)?;
             rest = after.get(1..)?;
             Some(text_of(line))
         })
@@ -222,20 +224,25 @@ impl<'a> ReplyRef<'a> {
 
     /// The owned form, in one allocation of exactly the length of the text, or none if there is no text.
     #[must_use]
+    #[inline]
     pub fn to_reply(&self) -> Reply {
-        let text = if self.lines == 1 {
-            self.raw.get(HEAD..HEAD + self.text).unwrap_or_default().into()
-        } else {
-            let mut text = Vec::with_capacity(self.text);
-            for (nth, line) in self.lines().enumerate() {
-                if nth > 0 {
-                    text.push(b'\n');
-                }
-                text.extend_from_slice(line);
-            }
-            text.into_boxed_slice()
+        let text = match self.lines {
+            1 => self.raw.get(HEAD..HEAD + self.text).unwrap_or_default().into(),
+            _ => self.joined(),
         };
         Reply { code: self.code, text }
+    }
+
+    #[inline(never)]
+    fn joined(&self) -> Box<[u8]> {
+        let mut text = Vec::with_capacity(self.text);
+        for (nth, line) in self.lines().enumerate() {
+            if nth > 0 {
+                text.push(b'\n');
+            }
+            text.extend_from_slice(line);
+        }
+        text.into_boxed_slice()
     }
 }
 

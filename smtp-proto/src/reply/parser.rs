@@ -1,6 +1,6 @@
 //! The incremental parser: octets in, owned replies out, bounded and linear.
 
-use super::scan::{MAX_BLANK_LINES, Scan};
+use super::scan::{MAX_BLANK_LINES, Scan, read_one_line};
 use super::{Reply, ReplyError, ReplyLimits, ReplyRef};
 use crate::escape::Escaped;
 use alloc::vec::Vec;
@@ -42,7 +42,7 @@ pub struct ReplyParser {
     failed: Option<ReplyError>,
     /// Octets looked at or moved, for the tests that hold the work to the length of the input.
     #[cfg(test)]
-    pub(super) work: usize,
+    work: usize,
 }
 
 impl Default for ReplyParser {
@@ -90,6 +90,7 @@ impl ReplyParser {
     /// # Errors
     ///
     /// Any [`ReplyError`] save [`Truncated`](ReplyError::Truncated). The same error is returned from then on.
+    #[inline]
     pub fn next_reply(&mut self) -> Result<Option<Reply>, ReplyError> {
         let reply = self.next_ref()?.map(|reply| reply.to_reply());
         self.release();
@@ -106,18 +107,33 @@ impl ReplyParser {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
+        self.release();
         let unread = self.buffer.get(self.taken..).unwrap_or_default();
-        match self.scan.advance(unread, &self.limits) {
+        if self.scan.is_new() {
+            #[cfg(test)]
+            {
+                self.work += unread.iter().position(|octet| *octet == b'\n').unwrap_or(unread.len());
+            }
+            if let Some(reply) = read_one_line(unread, &self.limits) {
+                self.taken += reply.raw.len();
+                return Ok(Some(reply));
+            }
+        }
+        let mut scan = self.scan;
+        match scan.advance(unread, &self.limits) {
             Ok(Some(reply)) => {
-                self.taken += self.scan.end();
+                self.taken += scan.end();
                 #[cfg(test)]
                 {
-                    self.work += self.scan.work;
+                    self.work += scan.work;
                 }
                 self.scan = Scan::default();
                 Ok(Some(reply))
             }
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                self.scan = scan;
+                Ok(None)
+            }
             Err(error) => {
                 self.failed = Some(error.clone());
                 Err(error)
@@ -202,6 +218,16 @@ impl ReplyParser {
     }
 
     #[cfg(test)]
+    pub(super) fn work(&self) -> usize {
+        self.work + self.scan.work
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    #[cfg(test)]
     fn count_work(&mut self, octets: usize) {
         self.work += octets;
     }
@@ -224,4 +250,4 @@ impl fmt::Debug for ReplyParser {
 const MIN_CAPACITY: usize = 256;
 
 /// The largest buffer that is kept while there is nothing in it, in octets.
-const IDLE_CAPACITY: usize = 1024;
+const IDLE_CAPACITY: usize = 256;

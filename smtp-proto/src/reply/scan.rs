@@ -2,25 +2,25 @@
 //!
 //! ```text
 //! Reply-line  = *( Reply-code "-" [ textstring ] CRLF )
-//!               Reply-code [ SP [ textstring ] ] CRLF
+//!               Reply-code [ SP textstring ] CRLF
 //! Reply-code  = %x32-35 %x30-35 %x30-39
 //! ```
 //!
-//! What is accepted beyond that: any second digit (some servers send 6 to 9), any octets as text, LF alone as
-//! a line end, and up to 8 blank lines before a reply, since servers send all of these. CR alone is text:
-//! taking it for a line end would let a server's client and a proxy disagree on where a reply ends.
+//! What is accepted beyond that, since servers send it: SP with no text, any second digit, any octets as
+//! text, LF alone as a line end, and up to 8 blank lines before a reply. CR alone is text: taking it for a
+//! line end would let a client and a proxy disagree on where a reply ends.
 //!
 //! The rules are applied in the order of the octets, so that the error is the same for every split of the
 //! input.
 
 use super::error::{Excerpt, ReplyError};
 use super::{ReplyCode, ReplyLimits, ReplyRef};
-use memchr::memchr_iter;
+use memchr::memchr;
 
-/// How far a reply has been read; no octet is searched twice.
+/// How far a reply has been read, so that no octet is searched twice.
 ///
 /// Positions are counted from the first octet that follows the reply before.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Scan {
     /// Blank lines skipped.
     blank: u8,
@@ -35,10 +35,27 @@ pub(super) struct Scan {
     /// Octets of text in them, with one for each LF between two.
     text: usize,
     /// The code that all lines must have; means something once `lines` is not 0.
-    digits: [u8; 3],
+    code: Code,
     /// Octets looked at, for the tests that hold the work to the length of the input.
     #[cfg(test)]
     pub(super) work: usize,
+}
+
+/// The digits of a reply code, in one word so that two are compared at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Code(u32);
+
+impl Code {
+    fn from_digits([a, b, c]: [u8; 3]) -> Self {
+        Self(u32::from_be_bytes([a, b, c, 0]))
+    }
+}
+
+impl From<Code> for ReplyCode {
+    fn from(code: Code) -> Self {
+        let [a, b, c, _] = code.0.to_be_bytes();
+        ReplyCode::from_digits([a, b, c])
+    }
 }
 
 /// What follows the reply code on a line.
@@ -71,6 +88,12 @@ impl Scan {
         Ok(reply)
     }
 
+    /// Whether no octet has been read yet.
+    #[inline]
+    pub(super) fn is_new(&self) -> bool {
+        self.searched == 0
+    }
+
     /// Where the reply that [`advance`](Self::advance) returned ends.
     #[inline]
     pub(super) fn end(&self) -> usize {
@@ -101,97 +124,54 @@ impl Scan {
         input: &'a [u8],
         limits: &ReplyLimits,
     ) -> Result<Option<ReplyRef<'a>>, ReplyError> {
-        let searched = self.searched;
-        let mut line_feeds = memchr_iter(b'\n', input.get(searched..).unwrap_or_default());
-        loop {
-            let rest = input.get(self.line..).unwrap_or_default();
-            let Some((digits, separator)) = self.read_head(rest)? else {
+        // Kept in variables of its own, the state of the loop stays in registers.
+        let Self { start, mut line, mut searched, mut lines, mut text, mut code, .. } = *self;
+        let longest = limits.line.max(CODE);
+        let mut ended = false;
+        while !ended {
+            let rest = input.get(line..).unwrap_or_default();
+            let first = if lines > 0 { Some(code) } else { None };
+            self.count_work(rest.len().min(HEAD + 1));
+            let Some((read, separator)) = read_head(rest, first)? else {
                 // Too short to hold an LF.
-                self.searched = input.len();
-                return Ok(None);
+                searched = input.len();
+                break;
             };
-            let Some(line_feed) = line_feeds.next() else {
-                self.count_work(input.len() - self.searched);
-                self.searched = input.len();
-                return match rest.get(limits.line.max(3)..) {
+            let Some(line_feed) = find_line_feed(input.get(searched..).unwrap_or_default()) else {
+                self.count_work(input.len() - searched);
+                searched = input.len();
+                match rest.get(longest..) {
                     // The CR may turn out to be part of the line end.
-                    None | Some([] | [b'\r']) => Ok(None),
-                    Some(_) => Err(ReplyError::LineTooLong { limit: limits.line }),
-                };
+                    None | Some([] | [b'\r']) => break,
+                    Some(_) => return Err(ReplyError::LineTooLong { limit: limits.line }),
+                }
             };
+            self.count_work(line_feed + 1);
             let line_feed = searched + line_feed;
-            let line = input.get(self.line..line_feed).unwrap_or_default();
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.len() > limits.line.max(3) {
+            let octets = match input.get(line..line_feed).unwrap_or_default() {
+                [line @ .., b'\r'] => line.len(),
+                line => line.len(),
+            };
+            if octets > longest {
                 return Err(ReplyError::LineTooLong { limit: limits.line });
             }
-            self.count_work(line_feed + 1 - self.searched);
-            self.line = line_feed + 1;
-            self.searched = line_feed + 1;
-            self.text += line.len().saturating_sub(HEAD) + usize::from(self.lines > 0);
-            self.lines += 1;
-            self.digits = digits;
-            match separator {
-                Separator::Last => {
-                    let raw = input.get(self.start..self.line).unwrap_or_default();
-                    return Ok(Some(ReplyRef {
-                        code: ReplyCode::from_digits(digits),
-                        raw,
-                        lines: self.lines,
-                        text: self.text,
-                    }));
-                }
-                Separator::Continued if self.lines >= limits.lines => {
-                    return Err(ReplyError::TooManyLines { limit: limits.lines });
-                }
-                Separator::Continued => {}
+            text += octets.saturating_sub(HEAD) + usize::from(lines > 0);
+            lines += 1;
+            code = read;
+            line = line_feed + 1;
+            searched = line;
+            ended = separator == Separator::Last;
+            if !ended && lines >= limits.lines {
+                return Err(ReplyError::TooManyLines { limit: limits.lines });
             }
         }
-    }
-
-    /// Reads the code and what follows it, or as much as there is of them.
-    #[inline]
-    fn read_head(&mut self, rest: &[u8]) -> Result<Option<([u8; 3], Separator)>, ReplyError> {
-        self.count_work(rest.len().min(HEAD + 1));
-        match rest {
-            // The common case, ahead of the one that knows why it is not this one.
-            &[a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', separator @ (b' ' | b'-'), ..]
-                if self.lines == 0 || self.digits == [a, b, c] =>
-            {
-                let separator = if separator == b'-' { Separator::Continued } else { Separator::Last };
-                Ok(Some(([a, b, c], separator)))
-            }
-            _ => self.read_head_by_octet(rest),
+        if ended {
+            self.line = line;
+            let raw = input.get(start..line).unwrap_or_default();
+            return Ok(Some(ReplyRef { code: code.into(), raw, lines, text }));
         }
-    }
-
-    #[cold]
-    fn read_head_by_octet(&self, rest: &[u8]) -> Result<Option<([u8; 3], Separator)>, ReplyError> {
-        if self.lines == 0 && rest == b"\r" {
-            // A blank line, perhaps.
-            return Ok(None);
-        }
-        for (at, octet) in rest.iter().take(3).enumerate() {
-            let line = Excerpt::through(at, rest);
-            match (at, octet) {
-                (0, b'0' | b'1' | b'6'..=b'9') => return Err(ReplyError::CodeOutOfRange { line }),
-                (_, b'0'..=b'9') => {}
-                (_, _) => return Err(ReplyError::MalformedCode { line }),
-            }
-        }
-        let Some((&digits, rest_of_line)) = rest.split_first_chunk() else { return Ok(None) };
-        if self.lines > 0 && digits != self.digits {
-            let first = ReplyCode::from_digits(self.digits);
-            return Err(ReplyError::CodeMismatch { first, then: ReplyCode::from_digits(digits) });
-        }
-        let offending = match rest_of_line {
-            [] | [b'\r'] => return Ok(None),
-            [b' ' | b'\n', ..] | [b'\r', b'\n', ..] => return Ok(Some((digits, Separator::Last))),
-            [b'-', ..] => return Ok(Some((digits, Separator::Continued))),
-            [b'\r', _, ..] => HEAD,
-            [_, ..] => HEAD - 1,
-        };
-        Err(ReplyError::MalformedSeparator { line: Excerpt::through(offending, rest) })
+        *self = Self { line, searched, lines, text, code, ..*self };
+        Ok(None)
     }
 
     #[cfg(test)]
@@ -203,6 +183,100 @@ impl Scan {
     #[inline(always)]
     fn count_work(&mut self, _: usize) {}
 }
+
+/// Reads a reply of one line, which nearly every reply is, without keeping account of how far it is read.
+///
+/// `None` means that [`Scan`] has to see to it: there is more to it, or less.
+#[inline]
+pub(super) fn read_one_line<'a>(input: &'a [u8], limits: &ReplyLimits) -> Option<ReplyRef<'a>> {
+    let Ok(Some((code, Separator::Last))) = read_head(input, None) else { return None };
+    let line_feed = CODE + find_line_feed(input.get(CODE..)?)?;
+    let raw = input.get(..=line_feed)?;
+    let text = match raw.get(HEAD..)? {
+        [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text.len(),
+        _ => return None,
+    };
+    let fits = HEAD + text <= limits.line && raw.len() <= limits.reply;
+    fits.then(|| ReplyRef { code: code.into(), raw, lines: 1, text })
+}
+
+/// Reads the code and what follows it, or as much as there is of them; `first` is the code of the reply's
+/// first line, if this is not it.
+#[inline]
+fn read_head(rest: &[u8], first: Option<Code>) -> Result<Option<(Code, Separator)>, ReplyError> {
+    // The common case, ahead of the one that knows why it is not this one.
+    if let Some(&[a, b, c, separator @ (b' ' | b'-')]) = rest.first_chunk() {
+        let code = Code::from_digits([a, b, c]);
+        let known = match first {
+            Some(first) => code == first,
+            None => matches!(a, b'2'..=b'5') && b.is_ascii_digit() && c.is_ascii_digit(),
+        };
+        if known {
+            let separator = if separator == b'-' { Separator::Continued } else { Separator::Last };
+            return Ok(Some((code, separator)));
+        }
+    }
+    read_head_by_octet(rest, first)
+}
+
+#[cold]
+fn read_head_by_octet(rest: &[u8], first: Option<Code>) -> Result<Option<(Code, Separator)>, ReplyError> {
+    if first.is_none() && rest == b"\r" {
+        // A blank line, perhaps.
+        return Ok(None);
+    }
+    for (at, octet) in rest.iter().take(3).enumerate() {
+        let line = Excerpt::through(at, rest);
+        match (at, octet) {
+            (0, b'0' | b'1' | b'6'..=b'9') => return Err(ReplyError::CodeOutOfRange { line }),
+            (_, b'0'..=b'9') => {}
+            (_, _) => return Err(ReplyError::MalformedCode { line }),
+        }
+    }
+    let Some((&digits, rest_of_line)) = rest.split_first_chunk() else { return Ok(None) };
+    let code = Code::from_digits(digits);
+    if let Some(first) = first.filter(|first| *first != code) {
+        return Err(ReplyError::CodeMismatch { first: first.into(), then: code.into() });
+    }
+    let offending = match rest_of_line {
+        [] | [b'\r'] => return Ok(None),
+        [b' ' | b'\n', ..] | [b'\r', b'\n', ..] => return Ok(Some((code, Separator::Last))),
+        [b'-', ..] => return Ok(Some((code, Separator::Continued))),
+        [b'\r', _, ..] => HEAD,
+        [_, ..] => HEAD - 1,
+    };
+    Err(ReplyError::MalformedSeparator { line: Excerpt::through(offending, rest) })
+}
+
+/// The first LF.
+///
+/// In the last octets of the input, where `memchr` would look at one octet at a time, a word is searched at
+/// once: often that is all there is of a reply.
+#[inline]
+pub(super) fn find_line_feed(octets: &[u8]) -> Option<usize> {
+    if octets.len() >= 16 {
+        return memchr(b'\n', octets);
+    }
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const LINE_FEEDS: u64 = u64::from_ne_bytes([b'\n'; 8]);
+    const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let mut rest = octets;
+    let mut searched = 0;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        // An octet that is LF becomes 0, and the lowest 0 is the lowest octet to borrow.
+        let differs = u64::from_le_bytes(*word) ^ LINE_FEEDS;
+        let found = differs.wrapping_sub(ONES) & !differs & TOPS;
+        if found != 0 {
+            return Some(searched + found.trailing_zeros() as usize / 8);
+        }
+        rest = after;
+        searched += 8;
+    }
+    rest.iter().position(|octet| *octet == b'\n').map(|at| searched + at)
+}
+
+/// Octets of a reply code.
+const CODE: usize = 3;
 
 /// Octets of a line before its text: the code and the separator.
 pub(super) const HEAD: usize = 4;

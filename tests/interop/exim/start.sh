@@ -6,11 +6,6 @@ start_exim() {
     free_port submission
     free_port smtps
     free_port mx
-    # Debian's Exim has its user compiled in, by name; an unpacked package has not made it.
-    if ! getent group Debian-exim >/dev/null; then groupadd --system Debian-exim; fi
-    if ! getent passwd Debian-exim >/dev/null; then
-        useradd --system --gid Debian-exim --home-dir /var/spool/exim4 --shell /usr/sbin/nologin Debian-exim
-    fi
     mkdir -p "$dir"/{spool,log,mail/{new,cur,tmp}}
     chown -R Debian-exim:Debian-exim "$dir"/{spool,log,mail}
     # A copy that Debian-exim can run wherever the project lies.

@@ -1,0 +1,503 @@
+//! [`Client`]: the verbs, each one flow.
+
+use std::io::{self, BufRead};
+use std::net::{TcpStream, ToSocketAddrs};
+#[cfg(feature = "rustls")]
+use std::sync::Arc;
+
+use smtp_proto::capabilities::Capabilities;
+use smtp_proto::command::{Command, DataCommand};
+use smtp_proto::connection::{Config, Connection, TlsPolicy, TlsUpgrade, TranscriptEntry};
+use smtp_proto::flow::{
+    Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, Flow, Open, Quit, Send, SendOptions,
+    StartTls,
+};
+use smtp_proto::params::{MailParameters, RcptParameters};
+use smtp_proto::path::{ClientName, ForwardPath, ReversePath};
+use smtp_proto::reply::Reply;
+use smtp_proto::sasl::{Credentials, Mechanism};
+use smtp_proto::security::Security;
+
+use crate::data::DataWriter;
+use crate::pump::{Progress, Pump, Source};
+use crate::transport::Transport;
+use crate::{Error, SendError, Stream};
+
+/// An SMTP client on a blocking stream.
+///
+/// The greeting is read and EHLO said when a method first needs them, and TLS is negotiated then as the
+/// [`Config`] wants; under the default policy nothing else is said before. Dropping the client closes the
+/// socket and says nothing.
+///
+/// ```no_run
+/// use smtp_blocking::{Client, Config};
+/// use smtp_proto::flow::Envelope;
+/// use smtp_proto::sasl::Plain;
+///
+/// let mut client = Client::connect("mail.example.org:587", Config::new("mail.example.org"))?;
+/// client.auth(&mut Plain::new("", "alice", "secret", "mail.example.org"))?;
+/// let envelope = Envelope::new("alice@example.org".parse()?, ["bob@example.net".parse()?]);
+/// let delivery = client.send(&envelope, b"Subject: hi\r\n\r\nHello!\r\n")?;
+/// println!("accepted: {}", delivery.reply);
+/// client.quit()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Client<S: Stream = TcpStream> {
+    pump: Pump<S>,
+    #[cfg(feature = "rustls")]
+    tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+impl Client<TcpStream> {
+    /// Connects over TCP: tries every address in turn until a server sends its greeting.
+    ///
+    /// # Errors
+    /// The last address's error; [`NotConnected`](smtp_proto::Error::NotConnected) if it was the transport's.
+    pub fn connect(addresses: impl ToSocketAddrs, config: Config) -> Result<Self, Error> {
+        Self::connect_any(addresses, config, Client::new)
+    }
+
+    /// Like [`connect`](Self::connect), with TLS settings of your own: other roots, a client certificate.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    #[cfg(feature = "rustls")]
+    pub fn connect_with_tls(
+        addresses: impl ToSocketAddrs,
+        config: Config,
+        tls: Arc<rustls::ClientConfig>,
+    ) -> Result<Self, Error> {
+        Self::connect_any(addresses, config, |stream, config| {
+            let mut client = Client::new(stream, config);
+            client.set_tls_config(Arc::clone(&tls));
+            client
+        })
+    }
+
+    fn connect_any(
+        addresses: impl ToSocketAddrs,
+        config: Config,
+        client: impl Fn(TcpStream, Config) -> Self,
+    ) -> Result<Self, Error> {
+        let not_connected = |io| Error::new(smtp_proto::Error::NotConnected, Some(io));
+        let mut last = not_connected(io::Error::other("the name has no address"));
+        for address in addresses.to_socket_addrs().map_err(not_connected)? {
+            let connected = TcpStream::connect_timeout(&address, config.get_timeouts().connect)
+                .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
+                .map_err(not_connected);
+            let greeted = connected.and_then(|stream| {
+                let mut client = client(stream, config.clone());
+                client.run(&mut Open::greeting(), &mut Source::None).map(|()| client)
+            });
+            match greeted {
+                Ok(client) => return Ok(client),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+impl<S: Stream> Client<S> {
+    /// A client on a stream that has just been connected to the server the [`Config`] names.
+    #[must_use]
+    pub fn new(stream: S, config: Config) -> Self {
+        let config = match stream.local_ip() {
+            Some(ip) if !config.has_client_name() => config.client_name(ClientName::from_ip(ip)),
+            _ => config,
+        };
+        let connection = Connection::new(config, stream.peer());
+        Self::assemble(Pump::new(connection, Transport::Plain(stream)))
+    }
+
+    /// A client on a stream over which the caller has done the TLS handshake: the caller answers for the
+    /// certificate having been verified for the [`Config`]'s host.
+    ///
+    /// # Errors
+    /// None are to be expected on a new connection.
+    pub fn over_tls(stream: S, config: Config) -> Result<Self, Error> {
+        let mut client = Client::new(stream, config.tls(TlsPolicy::Implicit));
+        if let Some(upgrade) = client.pump.connection.tls_upgrade() {
+            client.pump.connection.tls_established(upgrade)?;
+        }
+        Ok(client)
+    }
+
+    fn assemble(pump: Pump<S>) -> Self {
+        Self {
+            pump,
+            #[cfg(feature = "rustls")]
+            tls: None,
+        }
+    }
+
+    /// Calls `hook` for each line said from now on, secrets redacted.
+    pub fn set_transcript(
+        &mut self,
+        hook: impl FnMut(TranscriptEntry<'_>) + std::marker::Send + Sync + 'static,
+    ) {
+        self.pump.connection.set_transcript(hook);
+    }
+
+    /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config).
+    #[cfg(feature = "rustls")]
+    pub fn set_tls_config(&mut self, config: Arc<rustls::ClientConfig>) {
+        self.tls = Some(config);
+    }
+
+    /// Waits for the greeting and introduces the client under `name`.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    pub fn hello(&mut self, name: ClientName) -> Result<(), Error> {
+        self.pump.connection.set_client_name(name);
+        self.open()
+    }
+
+    /// Says STARTTLS, does the handshake, and says EHLO again. Needed only under a policy that does not do it
+    /// by itself.
+    ///
+    /// # Errors
+    /// [`Unsupported`](smtp_proto::Error::Unsupported) if the server does not offer it; the connection is lost
+    /// if it offers it and then fails.
+    pub fn start_tls(&mut self) -> Result<(), Error> {
+        self.open()?;
+        self.run(&mut StartTls::new(), &mut Source::None)
+    }
+
+    /// STARTTLS with a TLS library of the caller's: `upgrade` does the handshake on the bare stream, verifies
+    /// the certificate for the host name it is given, and returns the protected stream.
+    ///
+    /// # Errors
+    /// As [`start_tls`](Self::start_tls).
+    pub fn start_tls_with<T: Stream>(
+        mut self,
+        upgrade: impl FnOnce(S, &str) -> io::Result<T>,
+    ) -> Result<Client<T>, Error> {
+        self.open()?;
+        let mut flow = StartTls::new();
+        let Progress::UpgradeTls(token) = self.pump.drive(&mut flow, &mut Source::None)? else {
+            return Err(smtp_proto::Error::Poisoned.into());
+        };
+        let Pump { connection, transport: Transport::Plain(stream), .. } = self.pump else {
+            return Err(smtp_proto::Error::Poisoned.into());
+        };
+        let stream = upgrade(stream, token.server_name())
+            .map_err(|io| Error::new(smtp_proto::Error::TlsFailed, Some(io)))?;
+        let mut client = Client::assemble(Pump::new(connection, Transport::Plain(stream)));
+        client.pump.connection.tls_established(token)?;
+        client.run(&mut flow, &mut Source::None)?;
+        Ok(client)
+    }
+
+    /// What was agreed in the TLS handshake; `None` in clear.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls_state(&self) -> Option<crate::TlsState> {
+        match &self.pump.transport {
+            Transport::Tls(tls) => Some(crate::TlsState::of(&tls.conn)),
+            Transport::Plain(_) | Transport::Gone => None,
+        }
+    }
+
+    /// How the connection is protected.
+    #[must_use]
+    pub fn security(&self) -> &Security {
+        self.pump.connection.security()
+    }
+
+    /// Authenticates with this mechanism.
+    ///
+    /// # Errors
+    /// [`Mechanism`](smtp_proto::Error::Mechanism) and [`NoMechanism`](smtp_proto::Error::NoMechanism) before
+    /// anything is sent; [`AuthenticationFailed`](smtp_proto::Error::AuthenticationFailed) with the reply.
+    pub fn auth(&mut self, mechanism: &mut dyn Mechanism) -> Result<Reply, Error> {
+        self.open()?;
+        self.run(&mut Authenticate::new(mechanism), &mut Source::None)
+    }
+
+    /// Authenticates with the strongest mechanism that both the server and the credentials know.
+    ///
+    /// # Errors
+    /// As [`auth`](Self::auth).
+    pub fn login(&mut self, credentials: &Credentials) -> Result<Reply, Error> {
+        self.open()?;
+        let info = self.pump.connection.server_info();
+        let mechanism = credentials.choose(info.name, |name| info.mechanisms.contains(name));
+        let mut mechanism = mechanism.ok_or(smtp_proto::Error::NoMechanism)?;
+        self.auth(&mut *mechanism)
+    }
+
+    /// What the server advertised.
+    ///
+    /// # Errors
+    /// If the server has to be greeted first and that fails.
+    pub fn capabilities(&mut self) -> Result<&Capabilities, Error> {
+        self.open()?;
+        Ok(self.pump.connection.capabilities())
+    }
+
+    /// The parameters of an extension, by its keyword; `None` if the server does not offer it.
+    ///
+    /// # Errors
+    /// As [`capabilities`](Self::capabilities).
+    pub fn extension(&mut self, keyword: &str) -> Result<Option<&str>, Error> {
+        Ok(self.capabilities()?.get(keyword))
+    }
+
+    /// Begins a mail transaction, with the parameters that suit the server.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    pub fn mail(&mut self, reverse_path: &ReversePath) -> Result<Reply, Error> {
+        self.open()?;
+        let parameters = self.pump.connection.default_mail_parameters(reverse_path);
+        self.mail_with(reverse_path, &parameters)
+    }
+
+    /// Begins a mail transaction with these parameters.
+    ///
+    /// # Errors
+    /// As [`mail`](Self::mail); a parameter whose extension the server does not offer is refused locally.
+    pub fn mail_with(&mut self, path: &ReversePath, parameters: &MailParameters) -> Result<Reply, Error> {
+        self.exchange(Command::Mail(path, parameters), Expect::Success)
+    }
+
+    /// Adds a recipient.
+    ///
+    /// # Errors
+    /// The server's refusal of this recipient, or the connection's failure.
+    pub fn rcpt(&mut self, forward_path: &ForwardPath) -> Result<Reply, Error> {
+        self.rcpt_with(forward_path, &RcptParameters::new())
+    }
+
+    /// Adds a recipient with these parameters.
+    ///
+    /// # Errors
+    /// As [`rcpt`](Self::rcpt).
+    pub fn rcpt_with(&mut self, path: &ForwardPath, parameters: &RcptParameters) -> Result<Reply, Error> {
+        self.exchange(Command::Rcpt(path, parameters), Expect::Success)
+    }
+
+    /// Begins the message. Nothing is committed before [`DataWriter::finish`].
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    pub fn data(&mut self) -> Result<DataWriter<'_, S>, Error> {
+        let data = self.pump.connection.default_data();
+        self.data_with(data)
+    }
+
+    /// Begins a message that obeys these rules.
+    ///
+    /// # Errors
+    /// As [`data`](Self::data).
+    pub fn data_with(&mut self, data: DataCommand) -> Result<DataWriter<'_, S>, Error> {
+        self.run(&mut BeginData::new(data), &mut Source::None)?;
+        Ok(DataWriter::new(&mut self.pump))
+    }
+
+    /// Takes the mail transaction back.
+    ///
+    /// # Errors
+    /// The server's refusal, after which the connection cannot be used again, or the connection's failure.
+    pub fn reset(&mut self) -> Result<Reply, Error> {
+        self.exchange(Command::Rset, Expect::Success)
+    }
+
+    /// Asks for nothing but a reply.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    pub fn noop(&mut self) -> Result<Reply, Error> {
+        self.exchange(Command::Noop, Expect::Success)
+    }
+
+    /// Asks whether a user or mailbox exists. Many servers answer 252, which says nothing either way.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    pub fn verify(&mut self, user: &str) -> Result<Reply, Error> {
+        self.exchange(Command::Vrfy(user), Expect::Success)
+    }
+
+    /// Asks for the members of a mailing list.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    pub fn expand(&mut self, list: &str) -> Result<Reply, Error> {
+        self.exchange(Command::Expn(list), Expect::Success)
+    }
+
+    /// Asks for help, on a topic or, with an empty string, in general.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    pub fn help(&mut self, topic: &str) -> Result<Reply, Error> {
+        self.exchange(Command::Help(topic), Expect::Success)
+    }
+
+    /// Sends any other command, given without its CRLF, and returns the reply whatever its code.
+    ///
+    /// # Errors
+    /// The connection's failure, or a line that is none.
+    pub fn command(&mut self, line: &str) -> Result<Reply, Error> {
+        self.exchange(Command::Custom(line), Expect::Anything)
+    }
+
+    /// Sends a message known whole to every recipient the server accepts.
+    ///
+    /// # Errors
+    /// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.
+    pub fn send(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Delivery, SendError> {
+        self.send_with(envelope, message, SendOptions::default())
+    }
+
+    /// Sends a message known whole, with options.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_with(
+        &mut self,
+        envelope: &Envelope,
+        message: &[u8],
+        options: SendOptions,
+    ) -> Result<Delivery, SendError> {
+        self.open()?;
+        self.run(&mut Send::new(envelope, Body::Whole(message), options), &mut Source::Whole(message))
+    }
+
+    /// Sends a message as it is read from `reader`; `body` says what is known of it beforehand.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); a failing reader leaves the message not sent and the connection closed.
+    pub fn send_stream(
+        &mut self,
+        envelope: &Envelope,
+        reader: &mut dyn BufRead,
+        body: Body<'_>,
+        options: SendOptions,
+    ) -> Result<Delivery, SendError> {
+        self.open()?;
+        self.run(&mut Send::new(envelope, body, options), &mut Source::Reader(reader))
+    }
+
+    /// Sends several messages one after the other, and returns one outcome each, in order.
+    pub fn send_all<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = (&'m Envelope, &'m [u8])>,
+    ) -> Vec<Result<Delivery, SendError>> {
+        messages.into_iter().map(|(envelope, message)| self.send(envelope, message)).collect()
+    }
+
+    /// Ends the session in good order and closes the connection. Whatever the server answers, this is the end.
+    ///
+    /// # Errors
+    /// If the connection was broken before.
+    pub fn quit(mut self) -> Result<(), Error> {
+        self.run(&mut Quit::new(), &mut Source::None)
+    }
+
+    /// Closes the connection without a word; the same as dropping the client.
+    pub fn close(self) {}
+
+    /// The machine underneath, for what it knows.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.pump.connection
+    }
+
+    fn open(&mut self) -> Result<(), Error> {
+        self.run(&mut Open::new(), &mut Source::None)
+    }
+
+    fn exchange(&mut self, command: Command<'_>, expect: Expect) -> Result<Reply, Error> {
+        self.open()?;
+        self.run(&mut Exchange::new(command, expect), &mut Source::None)
+    }
+
+    fn run<F: Flow>(&mut self, flow: &mut F, source: &mut Source<'_>) -> Result<F::Output, Error<F::Error>> {
+        loop {
+            match self.pump.drive(flow, source)? {
+                Progress::Done(output) => return Ok(output),
+                Progress::UpgradeTls(upgrade) => self.handshake(upgrade),
+            }
+        }
+    }
+
+    /// Does the TLS handshake. If it fails, the flow finds the connection poisoned and says why.
+    fn handshake(&mut self, upgrade: TlsUpgrade) {
+        match self.upgraded(&upgrade) {
+            Ok(transport) => {
+                self.pump.transport = transport;
+                // The token came from this connection's present state, so it is welcome there.
+                let _ = self.pump.connection.tls_established(upgrade);
+            }
+            Err(error) => {
+                self.pump.note(error);
+                self.pump.connection.tls_failed();
+            }
+        }
+    }
+
+    #[cfg(feature = "rustls")]
+    fn upgraded(&mut self, upgrade: &TlsUpgrade) -> io::Result<Transport<S>> {
+        let config = match &self.tls {
+            Some(config) => Arc::clone(config),
+            None => crate::default_tls_config()?,
+        };
+        let Transport::Plain(stream) = std::mem::replace(&mut self.pump.transport, Transport::Gone) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let mut stream = stream;
+        let deadline = std::time::Instant::now().checked_add(self.pump.remaining());
+        self.pump.limit(&mut stream);
+        crate::tls::handshake(stream, config, upgrade.server_name(), deadline)
+    }
+
+    #[cfg(not(feature = "rustls"))]
+    fn upgraded(&mut self, _: &TlsUpgrade) -> io::Result<Transport<S>> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "TLS is not compiled in (feature `rustls`)"))
+    }
+}
+
+/// Sends one message over a connection of its own, as Go's `net/smtp.SendMail` does: STARTTLS if the server
+/// offers it, authentication if a mechanism is given, all recipients or none, QUIT.
+///
+/// `address` is `host:port`; the certificate has to be valid for the host. A mechanism that would reveal its
+/// secret refuses to do so without TLS.
+///
+/// # Errors
+/// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.
+///
+/// ```no_run
+/// use smtp_proto::sasl::Plain;
+///
+/// let mut auth = Plain::new("", "user@example.com", "password", "mail.example.com");
+/// smtp_blocking::send_mail(
+///     "mail.example.com:25",
+///     Some(&mut auth),
+///     "sender@example.org",
+///     &["recipient@example.net"],
+///     b"To: recipient@example.net\r\nSubject: discount Gophers!\r\n\r\nThis is the email body.\r\n",
+/// )?;
+/// # Ok::<(), smtp_blocking::SendError>(())
+/// ```
+pub fn send_mail(
+    address: &str,
+    mechanism: Option<&mut dyn Mechanism>,
+    from: &str,
+    to: &[&str],
+    message: &[u8],
+) -> Result<Delivery, SendError> {
+    let envelope = Envelope::from_strs(from, to)?;
+    let host = smtp_proto::path::host_of(address);
+    let mut client = Client::connect(address, Config::new(host).tls(TlsPolicy::Opportunistic))?;
+    if let Some(mechanism) = mechanism {
+        client.auth(mechanism)?;
+    }
+    let delivery = client.send_with(&envelope, message, SendOptions::all_or_nothing())?;
+    // The message is delivered; how the session ends changes nothing.
+    let _ = client.quit();
+    Ok(delivery)
+}

@@ -1,0 +1,69 @@
+//! The message after DATA, as a writer.
+
+use std::io::{self, Write};
+
+use smtp_proto::flow::{Delivery, FinishData};
+
+use crate::pump::{Progress, Pump, Source};
+use crate::{SendError, Stream};
+
+/// Takes a message and sends it as it is written, dot-stuffed. Each write becomes one on the transport: wrap
+/// it in a [`BufWriter`](std::io::BufWriter) if yours are small.
+///
+/// Only [`finish`](Self::finish) commits the message. A writer that is dropped before closes the connection
+/// without the terminator, and the server discards what it got.
+#[must_use = "the message is sent only by `finish`"]
+pub struct DataWriter<'c, S: Stream> {
+    pump: Option<&'c mut Pump<S>>,
+}
+
+impl<'c, S: Stream> DataWriter<'c, S> {
+    pub(crate) fn new(pump: &'c mut Pump<S>) -> Self {
+        Self { pump: Some(pump) }
+    }
+
+    /// Ends the message and waits for the server's verdict.
+    ///
+    /// # Errors
+    /// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.
+    pub fn finish(mut self) -> Result<Delivery, SendError> {
+        let Some(pump) = self.pump.take() else { return Err(poisoned()) };
+        match pump.drive(&mut FinishData::new(), &mut Source::None)? {
+            Progress::Done(delivery) => Ok(delivery),
+            Progress::UpgradeTls(_) => Err(poisoned()),
+        }
+    }
+}
+
+fn poisoned() -> SendError {
+    smtp_proto::Error::Poisoned.into()
+}
+
+impl<S: Stream> Write for DataWriter<'_, S> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let Some(pump) = &mut self.pump else { return Err(io::ErrorKind::NotConnected.into()) };
+        let mut part = pump.connection.body(octets).map_err(io::Error::other)?;
+        let consumed = part.consumed();
+        pump.write_part(&mut part);
+        match pump.connection.failure() {
+            Some(failure) => Err(io::Error::other(failure.clone())),
+            None => Ok(consumed),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.pump {
+            Some(pump) => pump.transport.flush(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<S: Stream> Drop for DataWriter<'_, S> {
+    fn drop(&mut self) {
+        if let Some(pump) = &mut self.pump {
+            pump.connection.abandon();
+            pump.transport = crate::transport::Transport::Gone;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! TLS with rustls: the handshake, and what is known after it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion, StreamOwned, SupportedCipherSuite};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+
+use crate::Stream;
+use crate::transport::Transport;
+
+/// The settings used when none are given: the `ring` provider, and the certificate authorities that the
+/// platform trusts.
+///
+/// # Errors
+/// When the platform's certificate store cannot be used.
+pub fn default_tls_config() -> io::Result<Arc<ClientConfig>> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_platform_verifier())
+        .map_err(io::Error::other)?
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Reads that may give up one after the other before a handshake counts as stuck: an hour's worth of slices.
+const MAX_STALLS: u32 = 360;
+
+fn is_slice(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// Does the handshake; the name is the one the caller configured.
+pub(crate) fn handshake<S: Stream>(
+    mut stream: S,
+    config: Arc<ClientConfig>,
+    server_name: &str,
+    deadline: Option<Instant>,
+) -> io::Result<Transport<S>> {
+    // A final dot makes a name absolute; certificates carry it without (RFC 6066 §3).
+    let name = server_name.strip_suffix('.').unwrap_or(server_name);
+    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+    let mut tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    let mut stalls = 0;
+    while tls.is_handshaking() {
+        match tls.complete_io(&mut stream) {
+            Ok(_) => stalls = 0,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // One slice of the time has passed; a stream that never blocks would come back at once and often.
+            Err(error) if is_slice(&error) && !late() && stalls < MAX_STALLS => stalls += 1,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Transport::Tls(Box::new(StreamOwned::new(tls, stream))))
+}
+
+/// What was agreed in the handshake.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TlsState {
+    /// The protocol version.
+    pub version: Option<ProtocolVersion>,
+    /// The cipher suite.
+    pub cipher_suite: Option<SupportedCipherSuite>,
+    /// The server's certificate and the chain it sent.
+    pub peer_certificates: Vec<CertificateDer<'static>>,
+    /// The application protocol, if one was negotiated (ALPN).
+    pub alpn_protocol: Option<Vec<u8>>,
+}
+
+impl TlsState {
+    pub(crate) fn of(tls: &ClientConnection) -> Self {
+        let certificates = tls.peer_certificates().unwrap_or_default();
+        Self {
+            version: tls.protocol_version(),
+            cipher_suite: tls.negotiated_cipher_suite(),
+            peer_certificates: certificates.iter().map(|der| der.clone().into_owned()).collect(),
+            alpn_protocol: tls.alpn_protocol().map(<[u8]>::to_vec),
+        }
+    }
+}
