@@ -1,1 +1,3 @@
 //! Test tools.
+
+pub mod script;
