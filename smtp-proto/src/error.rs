@@ -336,7 +336,7 @@ pub enum ProtocolError {
     /// Octets followed the 220 to STARTTLS in clear: what an attacker injects to have it taken for part of
     /// the protected session (RFC 3207 §6, CVE-2011-0411).
     StartTlsResidue,
-    /// Octets came in clear where the TLS handshake was due.
+    /// Octets came in clear where TLS was due from the first octet on.
     ClearTextBeforeTls,
 }
 

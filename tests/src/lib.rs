@@ -1,3 +1,10 @@
-//! Test tools.
+//! What it takes to test an SMTP client without a network, for this workspace and for those who embed it.
+//!
+//! - [`script`]: a server whose part is written as a readable transcript, played against the core, the
+//!   blocking and the tokio adapter, whole and octet by octet.
+//! - [`sink`]: a server that takes mail and keeps it, with STARTTLS, AUTH and PIPELINING.
+//!
+//! The conformance suites are this package's tests; `tests/interop/run` starts real servers for the last.
 
+pub mod script;
 pub mod sink;

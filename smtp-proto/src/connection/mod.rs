@@ -160,7 +160,13 @@ impl Connection {
             return;
         }
         if self.receiving == Phase::TlsPending {
-            self.fail(ProtocolError::ClearTextBeforeTls.into());
+            // The same fault whether it came in the segment of the 220 or after it.
+            self.fail(match self.config.tls {
+                TlsPolicy::Implicit => ProtocolError::ClearTextBeforeTls.into(),
+                TlsPolicy::Required | TlsPolicy::Opportunistic | TlsPolicy::None => {
+                    ProtocolError::StartTlsResidue.into()
+                }
+            });
         } else {
             // An overflow is told by `poll_event`, to which the parser repeats it.
             let _ = self.parser.receive(octets);

@@ -65,6 +65,11 @@ pub(super) fn settle(connection: &mut Connection) -> Result<(), Error> {
     if connection.failure().is_some() {
         return Err(Error::Poisoned);
     }
+    hear(connection)
+}
+
+/// The same in the middle of a flow, whose failure is then the connection's own.
+pub(super) fn hear(connection: &mut Connection) -> Result<(), Error> {
     while connection.poll_event()?.is_some() {}
     Ok(())
 }

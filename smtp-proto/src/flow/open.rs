@@ -122,7 +122,7 @@ impl Flow for Hello {
             let id = match self.sent {
                 Some(id) => id,
                 None => {
-                    super::exchange::settle(connection)?;
+                    super::exchange::hear(connection)?;
                     let name = connection.client_name();
                     let command = match self.refused {
                         None => Command::Ehlo(&name),
@@ -189,7 +189,7 @@ impl Flow for StartTls {
         let id = match self.sent {
             Some(id) => id,
             None => {
-                super::exchange::settle(connection)?;
+                super::exchange::hear(connection)?;
                 *self.sent.insert(connection.command(Command::StartTls)?)
             }
         };

@@ -1,0 +1,390 @@
+//! The client's end: flows, driven against a [`Peer`] on virtual time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use smtp_proto::command::{Command, DataCommand};
+use smtp_proto::connection::{Connection, Timeout};
+use smtp_proto::error::Error;
+use smtp_proto::flow::{
+    Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello, Open, Quit, Send,
+    SendError, SendOptions, StartTls, Step,
+};
+use smtp_proto::reply::Reply;
+use smtp_proto::sasl::Mechanism;
+
+use super::{Heard, Mode, Peer, Taken};
+
+/// A connection to a scripted server; each method runs one flow to its end.
+#[derive(Debug)]
+pub struct Session {
+    connection: Connection,
+    peer: Peer,
+    mode: Mode,
+    /// Arrived, but not yet handed to the connection.
+    inbox: VecDeque<u8>,
+    ended: bool,
+    now: Duration,
+    clock: Option<(Timeout, Duration)>,
+}
+
+/// Going round so often without moving an octet is a spin.
+const SPIN: usize = 8;
+
+impl Session {
+    pub(super) fn new(connection: Connection, peer: Peer, mode: Mode) -> Self {
+        let (inbox, now) = (VecDeque::new(), Duration::ZERO);
+        Self { connection, peer, mode, inbox, ended: false, now, clock: None }
+    }
+
+    pub(super) fn into_parts(self) -> (Connection, Peer) {
+        (self.connection, self.peer)
+    }
+
+    /// The connection, to look at or to queue commands on by hand.
+    pub fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    /// The virtual time since the beginning.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// Everything the client has written so far.
+    #[must_use]
+    pub fn wire(&self) -> &[u8] {
+        self.peer.wire()
+    }
+
+    /// Greeting, EHLO, STARTTLS as the policy wants.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn open(&mut self) -> Result<(), Error> {
+        self.run(Open::new(), &[])
+    }
+
+    /// EHLO.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn hello(&mut self) -> Result<Reply, Error> {
+        self.run(Hello::new(), &[])
+    }
+
+    /// STARTTLS, handshake, EHLO.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn start_tls(&mut self) -> Result<(), Error> {
+        self.run(StartTls::new(), &[])
+    }
+
+    /// AUTH.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn auth(&mut self, mechanism: &mut dyn Mechanism) -> Result<Reply, Error> {
+        self.run(Authenticate::new(mechanism), &[])
+    }
+
+    /// One message, whole.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn send(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Delivery, SendError> {
+        self.send_with(envelope, Body::Whole(message), SendOptions::default(), &[message])
+    }
+
+    /// One message in chunks.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn send_with(
+        &mut self,
+        envelope: &Envelope,
+        body: Body<'_>,
+        options: SendOptions,
+        chunks: &[&[u8]],
+    ) -> Result<Delivery, SendError> {
+        self.run(Send::new(envelope, body, options), chunks)
+    }
+
+    /// One command; a reply other than 2yz is an error.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn command(&mut self, command: Command<'_>) -> Result<Reply, Error> {
+        self.run(Exchange::new(command, Expect::Success), &[])
+    }
+
+    /// One command and whatever its reply is.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn ask(&mut self, command: Command<'_>) -> Result<Reply, Error> {
+        self.run(Exchange::new(command, Expect::Anything), &[])
+    }
+
+    /// DATA.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn begin_data(&mut self, data: DataCommand) -> Result<Reply, Error> {
+        self.run(BeginData::new(data), &[])
+    }
+
+    /// A chunk of the body after [`begin_data`](Self::begin_data).
+    ///
+    /// # Errors
+    /// The connection's.
+    pub fn write_body(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let part = self.connection.body(rest)?;
+            for slice in &part {
+                self.write_slice(slice, &mut |connection| match connection.poll_event() {
+                    Ok(_) => Ok(()),
+                    Err(error) => Err(error),
+                })?;
+            }
+            rest = &rest[part.consumed()..];
+        }
+        Ok(())
+    }
+
+    /// The end of the body, and the verdict.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn finish_data(&mut self) -> Result<Delivery, SendError> {
+        self.run(FinishData::new(), &[])
+    }
+
+    /// QUIT.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn quit(&mut self) -> Result<(), Error> {
+        self.run(Quit::new(), &[])
+    }
+
+    /// Reads what the server has said unasked, as an adapter does before it uses an idle connection.
+    pub fn hear_idle(&mut self) {
+        while self.peer.is_readable() && !self.ended {
+            self.listen();
+        }
+        self.feed_all();
+    }
+
+    /// Runs any flow; the chunks are the body it may ask for.
+    ///
+    /// # Errors
+    /// The flow's.
+    ///
+    /// # Panics
+    /// When the client goes round without progress, or waits where the script waits for it.
+    pub fn run<F: Flow>(&mut self, mut flow: F, chunks: &[&[u8]]) -> Result<F::Output, F::Error> {
+        self.feed_all();
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            assert!(rounds < SPIN, "no progress; the script is at {}", self.peer.position());
+            let step = flow.poll(&mut self.connection)?;
+            self.watch_clock();
+            if let Some(fault) = self.peer.fault() {
+                panic!("{fault}");
+            }
+            match step {
+                Step::Done(output) => {
+                    self.feed_all();
+                    self.flush();
+                    return Ok(output);
+                }
+                // What has arrived is heard before anything is done about the step.
+                Step::Continue | Step::SupplyBody { .. } if self.feed_one() => rounds = 0,
+                Step::Continue if !self.connection.output().is_empty() => {
+                    self.write_some();
+                    rounds = 0;
+                }
+                Step::Continue => {
+                    self.listen();
+                    rounds = 0;
+                }
+                Step::UpgradeTls(upgrade) => {
+                    self.feed_all();
+                    if self.connection.failure().is_none() {
+                        match self.peer.handshake() {
+                            Ok(true) => self.connection.tls_established(upgrade)?,
+                            Ok(false) => self.connection.tls_failed(),
+                            Err(heard) => self.hear(heard),
+                        }
+                        self.feed_all();
+                    }
+                    if self.ended {
+                        self.connection.tls_failed();
+                    }
+                    if let Some(failure) = self.connection.failure() {
+                        return Err(failure.clone().into());
+                    }
+                    rounds = 0;
+                }
+                Step::SupplyBody { .. } => {
+                    self.supply(&mut flow, chunks)?;
+                    rounds = 0;
+                }
+            }
+        }
+    }
+
+    fn supply<F: Flow>(&mut self, flow: &mut F, chunks: &[&[u8]]) -> Result<(), F::Error> {
+        self.flush();
+        for chunk in chunks {
+            let mut rest = *chunk;
+            while !rest.is_empty() {
+                // What broke the body, the flow reports when it is polled next.
+                let Ok(part) = self.connection.body(rest) else { return self.broken() };
+                for slice in &part {
+                    self.write_slice(slice, &mut |connection| flow.poll(connection).map(drop))?;
+                }
+                rest = &rest[part.consumed()..];
+            }
+        }
+        match self.connection.finish_body() {
+            Ok(_) => Ok(()),
+            Err(_) => self.broken(),
+        }
+    }
+
+    fn broken<E: From<Error>>(&self) -> Result<(), E> {
+        assert!(self.connection.failure().is_some(), "the body was refused without a failure");
+        Ok(())
+    }
+
+    /// Writes a part of the body, hearing what the server says meanwhile.
+    fn write_slice<E>(
+        &mut self,
+        slice: &[u8],
+        poll: &mut impl FnMut(&mut Connection) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut rest = slice;
+        while !rest.is_empty() {
+            self.watch_clock();
+            let offered = &rest[..self.portion(rest.len())];
+            if self.peer.is_readable() {
+                self.listen();
+                self.feed_all();
+                poll(&mut self.connection)?;
+            }
+            match self.peer.write(offered) {
+                Taken::Octets(n) => {
+                    self.connection.advance_output(n).expect("octets that were on offer");
+                    rest = &rest[n..];
+                }
+                Taken::Blocked => {
+                    self.listen();
+                    self.feed_all();
+                    poll(&mut self.connection)?;
+                }
+                Taken::Reset => {
+                    self.end();
+                    poll(&mut self.connection)?;
+                    panic!("the transport failed, and the connection goes on");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn portion(&self, len: usize) -> usize {
+        match self.mode {
+            Mode::Whole | Mode::ByteReads => len,
+            Mode::ByteWrites | Mode::Bytes => len.min(1),
+        }
+    }
+
+    fn write_some(&mut self) {
+        let output = self.connection.output();
+        let portion = self.portion(output.len());
+        match self.peer.write(&output[..portion]) {
+            Taken::Octets(n) => self.connection.advance_output(n).expect("octets that were on offer"),
+            Taken::Blocked => self.listen(),
+            Taken::Reset => self.end(),
+        }
+    }
+
+    /// Writes everything there is, if the transport takes it.
+    fn flush(&mut self) {
+        while !self.connection.output().is_empty() && !self.ended {
+            self.write_some();
+        }
+    }
+
+    fn listen(&mut self) {
+        self.watch_clock();
+        let heard = self.peer.read(usize::MAX);
+        self.hear(heard);
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Octets(octets) => match self.mode {
+                Mode::Whole | Mode::ByteWrites => self.connection.receive(&octets),
+                Mode::ByteReads | Mode::Bytes => {
+                    self.inbox.extend(octets);
+                    self.feed_one();
+                }
+            },
+            Heard::Eof | Heard::Reset => self.end(),
+            Heard::Silence(time) => self.sleep(time),
+            Heard::Nothing => panic!("the client waits; the script is at {}", self.peer.position()),
+        }
+    }
+
+    fn end(&mut self) {
+        assert!(!self.ended, "the client waits on a transport that has ended");
+        self.feed_all();
+        self.ended = true;
+        self.connection.receive_eof();
+    }
+
+    fn feed_one(&mut self) -> bool {
+        match self.inbox.pop_front() {
+            Some(octet) => {
+                self.connection.receive(&[octet]);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn feed_all(&mut self) {
+        while self.feed_one() {}
+    }
+
+    // ---- virtual time ----
+
+    /// Starts the clock when what is awaited changes.
+    fn watch_clock(&mut self) {
+        let timeout = self.connection.timeout();
+        if self.clock.map(|(timeout, _)| timeout) != timeout {
+            self.clock = timeout.map(|timeout| (timeout, self.now));
+        }
+    }
+
+    fn sleep(&mut self, time: Option<Duration>) {
+        let deadline = self.clock.map(|(timeout, since)| since.saturating_add(timeout.budget));
+        let wake = time.map(|time| self.now.saturating_add(time));
+        match (wake, deadline) {
+            (Some(wake), None) => self.now = wake,
+            (Some(wake), Some(deadline)) if wake < deadline => self.now = wake,
+            (_, Some(deadline)) => {
+                self.now = deadline;
+                self.connection.handle_timeout();
+            }
+            (None, None) => {}
+        }
+    }
+}
