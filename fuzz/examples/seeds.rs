@@ -1,0 +1,208 @@
+//! Writes `seeds/`: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+//!
+//! A seed is named after what it shows and is as short as that allows.
+
+use std::fs;
+use std::path::Path;
+
+/// What a server sends.
+const REPLY: &[(&str, &[u8])] = &[
+    ("code-and-text", b"250 ok\r\n"),
+    ("code-alone", b"250\r\n"),
+    ("code-and-space", b"250 \r\n"),
+    ("continued-code-alone", b"250-a\r\n250\r\n"),
+    ("empty-lines", b"250-\r\n250 \r\n"),
+    ("mismatch-250-550", b"250-a\r\n550 b\r\n"),
+    ("mismatch-220-250", b"220-a\r\n250 b\r\n"),
+    ("mismatch-550-250", b"550-a\r\n250 b\r\n"),
+    ("separator-underscore", b"250_ok\r\n"),
+    ("separator-tab", b"250\tok\r\n"),
+    ("four-digits", b"2500 ok\r\n"),
+    ("two-digits", b"25 ok\r\n"),
+    ("space-in-code", b"2 50\r\n"),
+    ("space-before-code", b" 250 ok\r\n"),
+    ("sign", b"+250\r\n"),
+    ("fullwidth-digits", "２５０\r\n".as_bytes()),
+    ("code-099", b"099 x\r\n"),
+    ("code-150", b"150 x\r\n"),
+    ("code-600", b"600 x\r\n"),
+    ("code-999", b"999 x\r\n"),
+    ("code-260", b"260 x\r\n"),
+    ("code-599", b"599 x\r\n"),
+    ("blank-line-before", b"\r\n250 ok\r\n"),
+    ("blank-line-between", b"250 a\r\n\r\n250 b\r\n"),
+    ("blank-lines-8", b"\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n250 ok\r\n"),
+    ("blank-lines-9", b"\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n250 ok\r\n"),
+    ("blank-lines-bare-lf", b"\n\n250 ok\n\n"),
+    ("bare-lf", b"250-a\n250 b\n"),
+    ("bare-lf-and-crlf", b"250-a\n250-b\r\n250 c\n"),
+    ("bare-cr-in-text", b"250 a\rb\r\n"),
+    ("bare-cr-at-end", b"250 ok\r"),
+    ("cr-cr-lf", b"250 ok\r\r\n"),
+    ("cr-after-code", b"250\rok\r\n"),
+    ("nul", b"250 a\0b\r\n"),
+    ("escape-sequences", b"250 \x1b[2J\x1b]0;x\x07\r\n"),
+    ("eight-bit", b"250 \x80\x9f\xa0\xff\r\n"),
+    ("invalid-utf8", b"550 \xc3(\xed\xa0\x80\r\n"),
+    ("overlong-utf8", b"550 \xc0\xaf\xe0\x80\xaf\r\n"),
+    ("utf8", "550 Empfänger 不明 \u{85}\u{2028}\u{202e}\r\n".as_bytes()),
+    ("forged-log-line", b"550 x\\n2026-01-01 root login ok\r\n"),
+    ("line-at-tight-limit", b"250 34567890123456789012\r\n250 345678901234567890123\r\n"),
+    ("lines-at-tight-limit", b"250-1\r\n250-2\r\n250 3\r\n250-1\r\n250-2\r\n250-3\r\n250 4\r\n"),
+    ("reply-at-tight-limit", b"250-678901234567890\r\n250-678901234567890\r\n250 67890123456789012\r\n"),
+    ("only-continued", b"250-\r\n250-\r\n250-\r\n250-\r\n"),
+    ("eof-after-hyphen", b"250-"),
+    ("eof-in-code", b"25"),
+    ("eof-in-text", b"250 ok"),
+    ("eof-between-lines", b"250-a\r\n"),
+    ("eof-in-queued", b"250 que"),
+    ("two-replies", b"250 a\r\n550 b\r\n"),
+    ("three-replies-that-look-like-one", b"550 a\r\n550 b\r\n550 c\r\n"),
+    ("pipelined", b"250 2.1.0 ok\r\n250 2.1.5 ok\r\n550 5.1.1 no\r\n354 go\r\n"),
+    ("enhanced-200", b"250 2.0.0 ok\r\n"),
+    ("enhanced-on-each-line", b"550-5.1.1 a\r\n550 5.1.1 b\r\n"),
+    ("enhanced-2address", b"250 2address.org\r\n"),
+    ("enhanced-100", b"250 100.address.org\r\n"),
+    ("enhanced-class-mismatch", b"550 2.0.0 x\r\n"),
+    ("enhanced-two-parts", b"550 5.1\r\n"),
+    ("enhanced-alone", b"550 5.1.1\r\n"),
+    ("enhanced-999999", b"250 999999.1.1\r\n"),
+    ("enhanced-four-digits", b"250 2.1000.1 x\r\n"),
+    ("enhanced-intermediate", b"354 3.0.0 go\r\n"),
+    (
+        "ehlo",
+        b"250-mx.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-AUTH PLAIN LOGIN\r\n250 STARTTLS\r\n",
+    ),
+    ("ehlo-greeting-is-no-keyword", b"250 STARTTLS\r\n"),
+    ("ehlo-host-line", b"250-mail STARTTLS AUTH PLAIN\r\n250 HELP\r\n"),
+    ("ehlo-tabs-and-spaces", b"250-x\r\n250- size\t10\r\n250-AUTH  PLAIN\r\n250 AUTH=LOGIN\r\n"),
+    ("ehlo-refused", b"550-STARTTLS\r\n550 AUTH PLAIN\r\n"),
+    ("ehlo-no-starttls", b"250-x\r\n250 AUTH PLAIN LOGIN\r\n"),
+    ("quit-0", b"0\r\n"),
+    ("starttls-injection", b"220 ready\r\n250-evil\r\n250 AUTH PLAIN\r\n"),
+    ("starttls-injection-unfinished", b"220 ready\r\n250-AUTH PLAIN "),
+    ("starttls-two-lines", b"220-first\r\n220 second\r\n"),
+    ("starttls-tls-octets", b"220 ready\r\n\x16\x03\x03\x00\x7a\x02"),
+    ("starttls-502", b"502 Command not implemented\r\n"),
+    ("starttls-454", b"454 TLS not available due to temporary reason\r\n"),
+    ("starttls-354", b"354 do something else\r\n"),
+    ("greeting-ssh", b"SSH-2.0-x\r\n"),
+    ("greeting-http", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    ("greeting-tls-alert", b"\x15\x03\x03\x00\x02\x02\x28"),
+    ("challenge-username", b"334 VXNlcm5hbWU6\r\n"),
+    ("challenge-empty", b"334 \r\n"),
+    ("challenge-after-success", b"235 ok\r\n334 x\r\n"),
+    ("challenge-no-base64", b"334 Rubbish!!\r\n"),
+    ("surplus-reply", b"250 ok\r\n250 stale\r\n"),
+    ("idle-421", b"421 4.4.2 timeout\r\n"),
+    ("idle-221", b"221 Idle timeout\r\n"),
+    ("early-552", b"354 go\r\n552 too big\r\n"),
+    ("early-250", b"354 go\r\n250 accepted\r\n"),
+];
+
+/// A message.
+const DATA: &[(&str, &[u8])] = &[
+    ("empty", b""),
+    ("dot", b"."),
+    ("dot-text", b".x"),
+    ("dot-line", b".\r\n"),
+    ("dot-line-within", b"a\r\n.\r\nb\r\n"),
+    ("dot-line-after-blank", b"a\r\n\r\n.\r\nMAIL FROM:<e@example>\r\n"),
+    ("dots", b"..\r\n...\r\n.\r\n.."),
+    ("no-line-end", b"x"),
+    ("line-end", b"x\r\n"),
+    ("cr-at-end", b"x\r"),
+    ("lf-at-end", b"x\n"),
+    ("only-cr", b"\r"),
+    ("only-lf", b"\n"),
+    ("lf-dot-lf", b"a\n.\nb"),
+    ("lf-dot-crlf", b"a\n.\r\nb"),
+    ("cr-dot-cr", b"a\r.\rb"),
+    ("cr-dot-crlf", b"a\r.\r\nb"),
+    ("crlf-dot-lf", b"a\r\n.\nb"),
+    ("crlf-dot-cr", b"a\r\n.\rb"),
+    ("lf-dot-cr", b"a\n.\rb"),
+    ("cr-crlf-dot-crlf", b"a\r\r\n.\r\nb"),
+    ("crlf-nul-dot-crlf", b"a\r\n\0.\r\nb"),
+    ("lf-lf-dot-crlf", b"a\n\n.\r\nb"),
+    ("cr-cr-lf", b"a\r\r\nb"),
+    ("smuggled", b"a\r\n\n.\r\nMAIL FROM:<e@example>\r\nRCPT TO:<f@example>\r\nDATA\r\nb\r\n"),
+    ("nul", b"a\0b\r\n"),
+    ("nul-at-end", b"a\r\n\0"),
+    ("eight-bit", b"Subject: Gr\xc3\xbc\xc3\x9fe\r\n\r\n\xff\r\n"),
+    (
+        "dot-in-block-64",
+        b"0123456789012345678901234567890123456789012345678901234567890\r\n.23456789\r\n.\r\n",
+    ),
+    ("header-and-body", b"From: a@example\r\nSubject: x\r\n\r\n.hidden\r\nend\r\n"),
+];
+
+/// A letter for the command, and its arguments; between two of them stands 0xff.
+const COMMAND: &[(&str, &[u8])] = &[
+    ("ehlo", b"Eclient.example.com"),
+    ("ehlo-ipv4", b"E192.0.2.1"),
+    ("ehlo-literal", b"E[IPv6:2001:db8::1]"),
+    ("ehlo-injection", b"Ex\r\nMAIL FROM:<e@x>"),
+    ("helo", b"Hclient"),
+    ("auth", b"APLAIN\xff\0user\0password"),
+    ("auth-empty-response", b"AEXTERNAL\xff"),
+    ("auth-no-response", b"ALOGIN"),
+    ("auth-injection", b"APLAIN\r\nQUIT"),
+    ("mail", b"Ma@example.org"),
+    ("mail-null", b"M<>"),
+    ("mail-injection", b"Ma@b>\r\nDATA\r\nInjected\r\n.\r\nQUIT\r\n"),
+    ("mail-parameter-injection", b"M<a@b> SIZE=1"),
+    ("mail-quoted-injection", b"M\"a\r\nRCPT TO:<x@y>\"@b"),
+    ("mail-quoted-bracket", b"M\"a> SIZE=1\\\"\"@b"),
+    ("mail-route", b"M<@a,@b:c@d>"),
+    ("mail-utf8", "Mδοκιμή@παράδειγμα.gr".as_bytes()),
+    ("mail-low-octets", "Ma\u{10d}\u{10a}\u{560d}\u{560a}\u{760d}\u{760a}@b".as_bytes()),
+    ("mail-line-separators", "Ma\u{85}\u{2028}\u{2029}@b".as_bytes()),
+    ("mail-parameters", b"Ma@b\xffs1000\xffb8\xffu\xffr\xffiid+1 =2\xffae=mc2@d\xffkHOLDFOR 5\xffkX-FAST"),
+    ("mail-auth-null", b"Ma@b\xffa"),
+    ("mail-raw-injection", b"Ma@b\xffkX 1 SIZE=2\xffkX 100\r\nRCPT TO:<x>"),
+    ("rcpt", b"Rb@example.net"),
+    ("rcpt-postmaster", b"R<Postmaster>"),
+    ("rcpt-null", b"R<>"),
+    ("rcpt-literal", b"Rb@[192.0.2.1]"),
+    ("rcpt-general-literal", b"Rb@[x:\"y\"]"),
+    ("rcpt-injection", b"Rb@c> NOTIFY=NEVER"),
+    ("rcpt-parameters", b"Rb@c\xffn12\xfforfc822 x+y=z w@c\xffkX-PRIO 1"),
+    ("rcpt-orcpt-utf8", b"Rb@c\xffoutf-8 \xc3\xa4\\+=@c"),
+    ("rcpt-orcpt-mailbox", b"Rb@c\xffp\"q r\"@c\xffn1234567"),
+    ("rcpt-control", b"R\x7fb@c"),
+    ("vrfy", b"Vpostmaster"),
+    ("vrfy-injection", b"Va@b>\r\nDATA\r\nInjected\r\n.\r\nQUIT\r\n"),
+    ("vrfy-empty", b"V "),
+    ("expn", b"Xstaff"),
+    ("help", b"?"),
+    ("help-topic", b"?DATA"),
+    ("custom", b"CETRN example.org"),
+    ("custom-data", b"Cdata\t"),
+    ("custom-injection", b"CNOOP foo\nQUIT"),
+    ("data", b"D8"),
+    ("starttls", b"S"),
+    ("rset", b"T"),
+    ("noop", b"N"),
+    ("quit", b"Q"),
+];
+
+fn main() -> std::io::Result<()> {
+    let mut long_lines = Vec::new();
+    for len in [997, 998, 999] {
+        long_lines.push((format!("line-{len}"), [b"a\r\n".as_slice(), &vec![b'x'; len], b"\r\n."].concat()));
+    }
+    let data = DATA.iter().map(|(name, seed)| (name.to_string(), seed.to_vec())).chain(long_lines);
+    write("data", data)?;
+    write("reply", REPLY.iter().map(|(name, seed)| (name.to_string(), seed.to_vec())))?;
+    write("command", COMMAND.iter().map(|(name, seed)| (name.to_string(), seed.to_vec())))
+}
+
+fn write(target: &str, seeds: impl Iterator<Item = (String, Vec<u8>)>) -> std::io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    fs::create_dir_all(&folder)?;
+    for (name, seed) in seeds {
+        fs::write(folder.join(name), seed)?;
+    }
+    Ok(())
+}

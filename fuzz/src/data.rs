@@ -1,0 +1,238 @@
+//! The `data` target: the input is a message.
+
+use smtp_proto::body::{
+    BodyEncoder, BodyFault, BodyFaultKind, BodyKind, BodyRules, Content, LineEndings, LineLength, MAX_LINE,
+};
+
+use super::{Dice, Pieces};
+
+const KINDS: [BodyKind; 3] = [BodyKind::SevenBit, BodyKind::EightBitMime, BodyKind::BinaryMime];
+const ENDINGS: [LineEndings; 2] = [LineEndings::Normalize, LineEndings::Reject];
+const LENGTHS: [LineLength; 2] = [LineLength::Pass, LineLength::Reject];
+
+/// Asserts that the encoder does what a naive one does, whatever the chunks; that its output can be taken for
+/// one message only, and decodes to the message with its line ends repaired; and that [`Content`] foretells it.
+pub fn data(message: &[u8]) {
+    let expected = Expected::of(message);
+    let content = Content::scan(message);
+    expected.agrees_with(&content);
+    for line_endings in ENDINGS {
+        for line_length in LENGTHS {
+            for kind in KINDS {
+                let rules = BodyRules { kind, line_endings, line_length };
+                let fault = expected.fault(rules);
+                assert_eq!(content.check(&rules).err(), fault, "{rules:?}");
+                expected.equals(encode(rules, [message]), fault);
+            }
+        }
+    }
+    // Every fault, and every repair, under every split.
+    let lenient = BodyRules::new(BodyKind::EightBitMime);
+    let strict = BodyRules {
+        kind: BodyKind::SevenBit,
+        line_endings: LineEndings::Reject,
+        line_length: LineLength::Reject,
+    };
+    for rules in [lenient, strict] {
+        let fault = expected.fault(rules);
+        expected.equals(encode(rules, message.chunks(1)), fault);
+        expected.equals(encode(rules, Pieces::new(message, 7)), fault);
+        expected.equals(encode(rules, Pieces::new(message, 70)), fault);
+    }
+    one_message_only(&expected.wire);
+    assert_eq!(decode(&expected.wire), expected.repaired);
+}
+
+/// What a naive encoder makes of a message, and all that can be held against it.
+struct Expected {
+    /// What is sent if no fault counts.
+    wire: Vec<u8>,
+    /// The message with its line ends repaired, the last one included.
+    repaired: Vec<u8>,
+    /// In the order of the octets, and on one octet in the order of its checks.
+    faults: Vec<BodyFault>,
+    is_clean: bool,
+    len: u64,
+}
+
+impl Expected {
+    fn of(message: &[u8]) -> Self {
+        let mut expected =
+            Self { wire: Vec::new(), repaired: Vec::new(), faults: Vec::new(), is_clean: true, len: 0 };
+        let mut rest = message;
+        let mut in_line = 0;
+        while let Some(&octet) = rest.first() {
+            let line_end = match rest {
+                [b'\r', b'\n', ..] => Some((2, None)),
+                [b'\r', ..] => Some((1, Some(BodyFaultKind::BareCr))),
+                [b'\n', ..] => Some((1, Some(BodyFaultKind::BareLf))),
+                _ => None,
+            };
+            let taken = match line_end {
+                Some((taken, fault)) => {
+                    expected.put(b"\r\n");
+                    in_line = 0;
+                    expected.is_clean &= fault.is_none();
+                    expected.faults.extend(fault.map(|kind| BodyFault { kind, offset: expected.len }));
+                    taken
+                }
+                None => {
+                    if in_line == 0 && octet == b'.' {
+                        expected.wire.push(b'.');
+                        expected.is_clean = false;
+                    }
+                    expected.put(&[octet]);
+                    for (kind, applies) in [
+                        (BodyFaultKind::Nul, octet == 0),
+                        (BodyFaultKind::EightBit, octet > 127),
+                        (BodyFaultKind::LineTooLong, in_line == MAX_LINE),
+                    ] {
+                        let fault = BodyFault { kind, offset: expected.len };
+                        expected.faults.extend(applies.then_some(fault));
+                    }
+                    in_line += 1;
+                    1
+                }
+            };
+            rest = &rest[taken..];
+            expected.len += taken as u64;
+        }
+        if in_line > 0 {
+            expected.put(b"\r\n");
+        }
+        expected.wire.extend(b".\r\n");
+        expected
+    }
+
+    fn put(&mut self, octets: &[u8]) {
+        self.wire.extend(octets);
+        self.repaired.extend(octets);
+    }
+
+    fn first(&self, kind: BodyFaultKind) -> Option<u64> {
+        self.faults.iter().find(|fault| fault.kind == kind).map(|fault| fault.offset)
+    }
+
+    fn fault(&self, rules: BodyRules) -> Option<BodyFault> {
+        let counts = |fault: &&BodyFault| match fault.kind {
+            BodyFaultKind::Nul => true,
+            BodyFaultKind::EightBit => rules.kind == BodyKind::SevenBit,
+            BodyFaultKind::LineTooLong => rules.line_length == LineLength::Reject,
+            BodyFaultKind::BareCr | BodyFaultKind::BareLf => rules.line_endings == LineEndings::Reject,
+            kind => panic!("{kind:?} is new here"),
+        };
+        self.faults.iter().find(counts).copied()
+    }
+
+    fn agrees_with(&self, content: &Content) {
+        let is_stray =
+            |fault: &&BodyFault| matches!(fault.kind, BodyFaultKind::BareCr | BodyFaultKind::BareLf);
+        let stray = self.faults.iter().find(is_stray).map(|fault| (fault.kind, fault.offset));
+        assert_eq!(content.first_bare_line_end(), stray);
+        assert_eq!(content.first_nul(), self.first(BodyFaultKind::Nul));
+        assert_eq!(content.first_eight_bit(), self.first(BodyFaultKind::EightBit));
+        assert_eq!(content.first_long_line(), self.first(BodyFaultKind::LineTooLong));
+        assert_eq!(content.is_clean(), self.is_clean);
+        let kind = match (content.first_nul(), content.first_eight_bit()) {
+            (Some(_), _) => BodyKind::BinaryMime,
+            (None, Some(_)) => BodyKind::EightBitMime,
+            (None, None) => BodyKind::SevenBit,
+        };
+        assert_eq!(content.kind(), kind);
+    }
+
+    fn equals(&self, encoded: Encoded, fault: Option<BodyFault>) {
+        assert_eq!(encoded.fault, fault);
+        match fault {
+            None => {
+                assert_eq!(encoded.wire, self.wire);
+                assert_eq!(encoded.first_long_line, self.first(BodyFaultKind::LineTooLong));
+                assert_eq!(encoded.octets_in, self.len);
+            }
+            Some(_) => {
+                // Some of the message may have been sent, and nothing that could pass for its end.
+                assert!(self.wire[..self.wire.len() - 3].starts_with(&encoded.wire));
+                let sent = [b"\r\n", encoded.wire.as_slice()].concat();
+                assert!(!sent.windows(5).any(|octets| octets == b"\r\n.\r\n"));
+            }
+        }
+    }
+}
+
+struct Encoded {
+    wire: Vec<u8>,
+    fault: Option<BodyFault>,
+    first_long_line: Option<u64>,
+    octets_in: u64,
+}
+
+/// Encodes the chunks, writing each part in pieces of any length.
+fn encode<'a>(rules: BodyRules, chunks: impl IntoIterator<Item = &'a [u8]>) -> Encoded {
+    let mut encoder = BodyEncoder::new(rules);
+    let mut wire = Vec::new();
+    let mut fault = None;
+    'message: for mut chunk in chunks {
+        let mut dice = Dice::new(chunk);
+        while !chunk.is_empty() {
+            let mut part = match encoder.encode(chunk) {
+                Ok(part) => part,
+                Err(first) => {
+                    fault = Some(first);
+                    break 'message;
+                }
+            };
+            assert!((1..=chunk.len()).contains(&part.consumed()), "progress, within the chunk");
+            chunk = &chunk[part.consumed()..];
+            let end = wire.len() + part.len();
+            while !part.is_empty() {
+                assert!(part.slices().all(|slice| !slice.is_empty()));
+                assert_eq!(part.slices().map(<[u8]>::len).sum::<usize>(), part.len());
+                let written = 1 + dice.throw(part.len() as u64) as usize;
+                wire.extend(part.slices().flatten().take(written));
+                assert_eq!(part.advance(written), 0);
+            }
+            assert_eq!(wire.len(), end);
+            assert_eq!(part.advance(3), 3, "nothing was left");
+        }
+    }
+    assert_eq!(encoder.octets_out(), wire.len() as u64);
+    match (encoder.terminator(), fault) {
+        (Ok(terminator), None) => wire.extend(terminator),
+        (Err(last), None) => fault = Some(last),
+        (terminator, Some(first)) => {
+            assert_eq!(terminator, Err(first), "a fault is final");
+            assert_eq!(encoder.encode(b"x").err(), Some(first), "a fault is final");
+        }
+    }
+    let octets_in = encoder.octets_in();
+    Encoded { wire, fault, first_long_line: encoder.first_long_line(), octets_in }
+}
+
+/// No lone CR, no lone LF, and the end of the message at the end of the octets and nowhere else.
+fn one_message_only(wire: &[u8]) {
+    let sent = [b"\r\n", wire].concat();
+    for (at, &octet) in sent.iter().enumerate() {
+        match octet {
+            b'\r' => assert_eq!(sent.get(at + 1), Some(&b'\n')),
+            b'\n' => assert_eq!(at.checked_sub(1).map(|before| sent[before]), Some(b'\r')),
+            _ => {}
+        }
+    }
+    let end = sent.windows(5).position(|octets| octets == b"\r\n.\r\n");
+    assert_eq!(end, Some(sent.len() - 5));
+}
+
+/// What a server does with what it receives (RFC 5321 §4.5.2).
+fn decode(mut wire: &[u8]) -> Vec<u8> {
+    let mut message = Vec::new();
+    loop {
+        let end = wire.windows(2).position(|octets| octets == b"\r\n").expect("lines have ends") + 2;
+        let (line, rest) = wire.split_at(end);
+        if line == b".\r\n" {
+            assert!(rest.is_empty(), "octets after the end of the message");
+            return message;
+        }
+        message.extend(line.strip_prefix(b".").unwrap_or(line));
+        wire = rest;
+    }
+}
