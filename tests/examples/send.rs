@@ -17,7 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 use smtp_blocking::{Client, Config, TlsPolicy};
 use smtp_proto::connection::Stage;
 use smtp_proto::error::{AuthenticationFailure, ProtocolError};
-use smtp_proto::flow::{Delivery, Envelope};
+use smtp_proto::flow::{Envelope, RecipientOutcome};
 use smtp_proto::path::host_of;
 use smtp_proto::sasl::{Credentials, MechanismError};
 use smtp_proto::{Error, SendError};
@@ -172,20 +172,25 @@ impl Job {
             client.login(credentials).map_err(|error| Failure::new(&error, advice(&error)))?;
         }
         let sent = client.send(&self.envelope, message);
-        let delivery = sent.map_err(|error| Failure::new(&error, advice_on_sending(&error)))?;
+        let delivery = sent.map_err(|error| {
+            println!();
+            report(&self.envelope, error.recipients());
+            Failure::new(&error, advice_on_sending(&error))
+        })?;
         // The message is the server's now; how the session ends changes nothing.
         let _ = client.quit();
-        report(&self.envelope, &delivery);
+        match delivery.queue_id() {
+            Some(id) => println!("\naccepted, queue id {id}"),
+            None => println!("\naccepted: {}", delivery.reply),
+        }
+        report(&self.envelope, &delivery.recipients);
         Ok(())
     }
 }
 
-fn report(envelope: &Envelope, delivery: &Delivery) {
-    match delivery.queue_id() {
-        Some(id) => println!("\naccepted, queue id {id}"),
-        None => println!("\naccepted: {}", delivery.reply),
-    }
-    for (recipient, outcome) in envelope.recipients.iter().zip(&delivery.recipients) {
+/// Tells what became of each recipient.
+fn report(envelope: &Envelope, outcomes: &[RecipientOutcome]) {
+    for (recipient, outcome) in envelope.recipients.iter().zip(outcomes) {
         let fate = match &outcome.reply {
             _ if outcome.is_accepted() => "accepted".to_owned(),
             Some(reply) if outcome.is_transient() => format!("refused for now: {reply}"),
