@@ -57,9 +57,7 @@ impl Script {
                     "stall" => Step::Stall,
                     "close" => Step::Close,
                     "reset" => Step::Reset,
-                    other => {
-                        Step::Wait(seconds(other).unwrap_or_else(|| panic!("line {number}: {other:?}?")))
-                    }
+                    other => Step::Wait(seconds(other).unwrap_or_else(|| panic!("line {number}: {other:?}?"))),
                 },
             };
             match (steps.last_mut(), step) {

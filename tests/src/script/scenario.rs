@@ -38,12 +38,7 @@ pub struct Scenario {
 impl Scenario {
     /// A client with these settings, whose server is not on this machine.
     pub fn new(config: impl Into<Arc<Config>>) -> Self {
-        Self {
-            config: config.into(),
-            place: Place::Remote,
-            script: Script::default(),
-            modes: Mode::ALL.to_vec(),
-        }
+        Self { config: config.into(), place: Place::Remote, script: Script::default(), modes: Mode::ALL.to_vec() }
     }
 
     /// The server is on this machine: credentials may travel in clear.
@@ -79,18 +74,13 @@ impl Scenario {
     ///
     /// # Panics
     /// As `run`.
-    pub fn run_traced<T: PartialEq + Debug>(
-        &self,
-        mut client: impl FnMut(&mut Session) -> T,
-    ) -> (T, Vec<String>) {
+    pub fn run_traced<T: PartialEq + Debug>(&self, mut client: impl FnMut(&mut Session) -> T) -> (T, Vec<String>) {
         let mut first = None;
         for &mode in &self.modes {
             let this = self.run_once(mode, &mut client);
             match &first {
                 None => first = Some(this),
-                Some(first) => {
-                    assert_eq!(first, &this, "the outcome depends on how octets are cut: {mode:?}")
-                }
+                Some(first) => assert_eq!(first, &this, "the outcome depends on how octets are cut: {mode:?}"),
             }
         }
         let ((result, trace), ..) = first.expect("a mode");
