@@ -1,4 +1,5 @@
 //! The sink, from the outside: raw sockets and a rustls client, transcripts of `C:` and `S:` lines.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -525,8 +526,22 @@ fn noise_does_no_harm() {
         for _ in 0..200 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let words: [&[u8]; 16] = [
-                b"EHLO x\r\n", b"MAIL FROM:<", b"a@b>", b"\r\n", b"RCPT TO:<", b"DATA\r\n", b".", b"\r", b"\n",
-                b"AUTH PLAIN ", b"=", b" ", b"\"", b"\\", b"\xff\0", b"AUTH LOGIN\r\n",
+                b"EHLO x\r\n",
+                b"MAIL FROM:<",
+                b"a@b>",
+                b"\r\n",
+                b"RCPT TO:<",
+                b"DATA\r\n",
+                b".",
+                b"\r",
+                b"\n",
+                b"AUTH PLAIN ",
+                b"=",
+                b" ",
+                b"\"",
+                b"\\",
+                b"\xff\0",
+                b"AUTH LOGIN\r\n",
             ];
             noise.extend(words[(seed >> 60) as usize]);
         }

@@ -36,7 +36,7 @@ pub(super) enum Fault {
 
 impl<'a> Command<'a> {
     pub(super) fn parse(line: &'a [u8]) -> Result<Self, Fault> {
-        let line = str::from_utf8(line).map_err(|_| Fault::Verb)?;
+        let line = std::str::from_utf8(line).map_err(|_| Fault::Verb)?;
         let (verb, arguments) = line.split_once(' ').unwrap_or((line, ""));
         let arguments = arguments.trim_end_matches(' ');
         let alone = |command, usage| match arguments {

@@ -85,7 +85,6 @@ pub struct Sink {
 
 impl Sink {
     /// A sink yet to be described and started.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
