@@ -93,10 +93,8 @@ impl Input<'_> {
             assert_eq!(sent.as_deref(), initial_response);
             assert!(words.len() <= 3);
         }
-        if let Some(secret) = initial_response.filter(|secret| secret.len() > 12) {
-            let shown = format!("{command:?}");
-            assert!(!shown.contains(&*String::from_utf8_lossy(secret)));
-        }
+        let other = AuthCommand { mechanism, initial_response: initial_response.map(|_| &b"other"[..]) };
+        assert_eq!(format!("{command:?}"), format!("{other:?}"), "a secret is not shown");
     }
 
     fn mail(&self, text: &str) {

@@ -3,6 +3,8 @@
 //! The functions panic where a promise of `smtp-proto` does not hold. They stand apart from the targets so
 //! that `tests/tests/corpus.rs` replays the seeds through the same code, without a fuzzer.
 
+// `corpus.rs` includes this file as a module of its own.
+#![allow(unreachable_pub)]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod command;

@@ -18,8 +18,10 @@ pub fn reply(input: &[u8]) {
         assert_eq!(whole, Outcome::of(limits, Pieces::new(input, 9)), "in pieces");
         by_reference(input, limits, &whole);
         whole.replies.iter().for_each(|reply| within(reply, limits));
-        whole.replies.iter().for_each(round_trip);
-        whole.replies.iter().for_each(shown_on_one_line);
+        if limits.line > tight.line {
+            whole.replies.iter().for_each(round_trip);
+            whole.replies.iter().for_each(shown_on_one_line);
+        }
         whole.error.iter().for_each(|error| one_line(error));
     }
     waiting(input);
