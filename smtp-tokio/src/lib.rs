@@ -1,1 +1,25 @@
-//! Adapter.
+//! SMTP over tokio streams: a thin adapter of [`smtp_proto`].
+//!
+//! Every decision about the protocol is the core's; this crate moves octets, does the TLS handshake and keeps
+//! the deadlines. See [`Client`] for a session step by step, and [`send_mail`] for one message in one call.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod client;
+mod data;
+mod error;
+mod pump;
+mod stream;
+#[cfg(feature = "rustls")]
+mod tls;
+mod transport;
+
+pub use client::{Client, send_mail};
+pub use data::DataWriter;
+pub use error::{Error, SendError};
+pub use smtp_proto;
+pub use smtp_proto::connection::{Config, TlsPolicy};
+pub use stream::Stream;
+#[cfg(feature = "rustls")]
+pub use tls::{TlsState, default_tls_config};

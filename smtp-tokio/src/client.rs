@@ -1,0 +1,639 @@
+//! [`Client`]: the verbs, each one flow.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+#[cfg(feature = "rustls")]
+use std::sync::Arc;
+use std::time::Duration;
+
+use smtp_proto::capabilities::Capabilities;
+use smtp_proto::command::{Command, DataCommand};
+use smtp_proto::connection::{Config, Connection, TlsPolicy, TlsUpgrade, TranscriptEntry};
+use smtp_proto::flow::{
+    Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, Flow, Open, Quit, Send, SendOptions,
+    StartTls,
+};
+use smtp_proto::params::{MailParameters, RcptParameters};
+use smtp_proto::path::{ClientName, ForwardPath, ReversePath};
+use smtp_proto::reply::Reply;
+use smtp_proto::sasl::{Credentials, Mechanism};
+use smtp_proto::security::Security;
+use tokio::io::AsyncBufRead;
+use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
+use tokio::time::timeout;
+
+use crate::data::DataWriter;
+use crate::pump::{Progress, Pump, Source};
+use crate::transport::Transport;
+use crate::{Error, SendError, Stream};
+
+/// An SMTP client on a tokio stream, in a runtime that has its clock enabled.
+///
+/// The greeting is read and EHLO said when a method first needs them, and TLS is negotiated then as the
+/// [`Config`] wants; under the default policy nothing else is said before. Dropping the client closes the
+/// socket and says nothing.
+///
+/// # Cancel safety
+/// A future dropped before its first poll has done nothing. One dropped later, before it was done, has closed
+/// the connection: the next call returns [`Poisoned`](smtp_proto::Error::Poisoned), so that no reply is ever
+/// taken for that of another command. What is known then is still to be had: [`connection`](Self::connection),
+/// and [`may_have_been_delivered`](Self::may_have_been_delivered) of a message that was being sent.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use smtp_tokio::{Client, Config};
+/// use smtp_proto::flow::Envelope;
+/// use smtp_proto::sasl::Plain;
+///
+/// let mut client = Client::connect("mail.example.org:587", Config::new("mail.example.org")).await?;
+/// client.auth(&mut Plain::new("", "alice", "secret", "mail.example.org")).await?;
+/// let envelope = Envelope::new("alice@example.org".parse()?, ["bob@example.net".parse()?]);
+/// let delivery = client.send(&envelope, b"Subject: hi\r\n\r\nHello!\r\n").await?;
+/// println!("accepted: {}", delivery.reply);
+/// client.quit().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Client<S: Stream = TcpStream> {
+    pump: Pump<S>,
+    #[cfg(feature = "rustls")]
+    tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+impl Client<TcpStream> {
+    /// Connects over TCP: tries every address in turn until a server sends its greeting.
+    ///
+    /// # Errors
+    /// The last address's error; [`NotConnected`](smtp_proto::Error::NotConnected) if it was the transport's.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn connect(addresses: impl ToSocketAddrs, config: Config) -> Result<Self, Error> {
+        Self::connect_any(addresses, config, Client::new).await
+    }
+
+    /// Like [`connect`](Self::connect), with TLS settings of your own: other roots, a client certificate.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    #[cfg(feature = "rustls")]
+    pub async fn connect_with_tls(
+        addresses: impl ToSocketAddrs,
+        config: Config,
+        tls: Arc<rustls::ClientConfig>,
+    ) -> Result<Self, Error> {
+        Self::connect_any(addresses, config, |stream, config| {
+            let mut client = Client::new(stream, config);
+            client.set_tls_config(Arc::clone(&tls));
+            client
+        })
+        .await
+    }
+
+    async fn connect_any(
+        addresses: impl ToSocketAddrs,
+        config: Config,
+        client: impl Fn(TcpStream, Config) -> Self,
+    ) -> Result<Self, Error> {
+        let not_connected = |io| Error::new(smtp_proto::Error::NotConnected, Some(io));
+        let budget = config.get_timeouts().connect;
+        let mut last = not_connected(io::Error::other("the name has no address"));
+        let addresses = within(budget, lookup_host(addresses)).await.map_err(not_connected)?;
+        for address in addresses {
+            let connected = within(budget, TcpStream::connect(address)).await;
+            let connected = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+            let mut client = match connected {
+                Ok(stream) => client(stream, config.clone()),
+                Err(error) => {
+                    last = not_connected(error);
+                    continue;
+                }
+            };
+            match client.run(&mut Open::greeting(), &mut Source::None).await {
+                Ok(()) => return Ok(client),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// Gives a step of connecting its time.
+async fn within<T>(budget: Duration, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(budget, step).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+impl<S: Stream> Client<S> {
+    /// A client on a stream that has just been connected to the server the [`Config`] names.
+    #[must_use]
+    pub fn new(stream: S, config: Config) -> Self {
+        let config = match stream.local_ip() {
+            Some(ip) if !config.has_client_name() => config.client_name(ClientName::from_ip(ip)),
+            _ => config,
+        };
+        let connection = Connection::new(config, stream.peer());
+        Self::assemble(Pump::new(connection, Transport::Plain(Box::pin(stream))))
+    }
+
+    /// A client on a stream over which the caller has done the TLS handshake: the caller answers for the
+    /// certificate having been verified for the [`Config`]'s host.
+    ///
+    /// # Errors
+    /// None are to be expected on a new connection.
+    pub fn over_tls(stream: S, config: Config) -> Result<Self, Error> {
+        let mut client = Client::new(stream, config.tls(TlsPolicy::Implicit));
+        if let Some(upgrade) = client.pump.connection.tls_upgrade() {
+            client.pump.connection.tls_established(upgrade)?;
+        }
+        Ok(client)
+    }
+
+    fn assemble(pump: Pump<S>) -> Self {
+        Self {
+            pump,
+            #[cfg(feature = "rustls")]
+            tls: None,
+        }
+    }
+
+    /// Calls `hook` for each line said from now on, secrets redacted.
+    pub fn set_transcript(
+        &mut self,
+        hook: impl FnMut(TranscriptEntry<'_>) + std::marker::Send + Sync + 'static,
+    ) {
+        self.pump.connection.set_transcript(hook);
+    }
+
+    /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config).
+    #[cfg(feature = "rustls")]
+    pub fn set_tls_config(&mut self, config: Arc<rustls::ClientConfig>) {
+        self.tls = Some(config);
+    }
+
+    /// Waits for the greeting and introduces the client under `name`.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn hello(&mut self, name: ClientName) -> Result<(), Error> {
+        self.pump.connection.set_client_name(name);
+        self.open().await
+    }
+
+    /// Says STARTTLS, does the handshake, and says EHLO again. Needed only under a policy that does not do it
+    /// by itself.
+    ///
+    /// # Errors
+    /// [`Unsupported`](smtp_proto::Error::Unsupported) if the server does not offer it; the connection is lost
+    /// if it offers it and then fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn start_tls(&mut self) -> Result<(), Error> {
+        self.open().await?;
+        self.run(&mut StartTls::new(), &mut Source::None).await
+    }
+
+    /// STARTTLS with a TLS library of the caller's: `upgrade` does the handshake on the bare stream, verifies
+    /// the certificate for the host name it is given, and returns the protected stream.
+    ///
+    /// # Errors
+    /// As [`start_tls`](Self::start_tls).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn start_tls_with<T: Stream, F: Future<Output = io::Result<T>>>(
+        mut self,
+        upgrade: impl FnOnce(Pin<Box<S>>, String) -> F,
+    ) -> Result<Client<T>, Error> {
+        self.open().await?;
+        let mut flow = StartTls::new();
+        let Progress::UpgradeTls(token) = self.pump.drive(&mut flow, &mut Source::None).await? else {
+            return Err(smtp_proto::Error::Poisoned.into());
+        };
+        let Transport::Plain(stream) = std::mem::replace(&mut self.pump.transport, Transport::Gone) else {
+            return Err(smtp_proto::Error::Poisoned.into());
+        };
+        let upgraded = self.pump.handshake(upgrade(stream, token.server_name().to_owned())).await;
+        let connection = self.pump.connection;
+        let stream = upgraded.map_err(|io| {
+            let failure = connection.failure().cloned();
+            Error::new(failure.unwrap_or(smtp_proto::Error::TlsFailed), Some(io))
+        })?;
+        let mut client = Client::assemble(Pump::new(connection, Transport::Plain(Box::pin(stream))));
+        client.pump.connection.tls_established(token)?;
+        client.run(&mut flow, &mut Source::None).await?;
+        Ok(client)
+    }
+
+    /// What was agreed in the TLS handshake; `None` in clear.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls_state(&self) -> Option<crate::TlsState> {
+        match &self.pump.transport {
+            Transport::Tls(tls) => Some(crate::TlsState::of(tls.get_ref().1)),
+            Transport::Plain(_) | Transport::Gone => None,
+        }
+    }
+
+    /// How the connection is protected.
+    #[must_use]
+    pub fn security(&self) -> &Security {
+        self.pump.connection.security()
+    }
+
+    /// Authenticates with this mechanism.
+    ///
+    /// # Errors
+    /// [`Mechanism`](smtp_proto::Error::Mechanism) and [`NoMechanism`](smtp_proto::Error::NoMechanism) before
+    /// anything is sent; [`AuthenticationFailed`](smtp_proto::Error::AuthenticationFailed) with the reply.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn auth(&mut self, mechanism: &mut dyn Mechanism) -> Result<Reply, Error> {
+        self.open().await?;
+        self.run(&mut Authenticate::new(mechanism), &mut Source::None).await
+    }
+
+    /// Authenticates with the strongest mechanism that both the server and the credentials know.
+    ///
+    /// # Errors
+    /// As [`auth`](Self::auth).
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn login(&mut self, credentials: &Credentials) -> Result<Reply, Error> {
+        self.open().await?;
+        let info = self.pump.connection.server_info();
+        let mechanism = credentials.choose(info.name, |name| info.mechanisms.contains(name));
+        let mut mechanism = mechanism.ok_or(smtp_proto::Error::NoMechanism)?;
+        self.auth(&mut *mechanism).await
+    }
+
+    /// What the server advertised.
+    ///
+    /// # Errors
+    /// If the server has to be greeted first and that fails.
+    ///
+    /// # Cancel safety
+    /// Safe once the server was greeted; before that, dropping the future ends the connection.
+    pub async fn capabilities(&mut self) -> Result<&Capabilities, Error> {
+        self.open().await?;
+        Ok(self.pump.connection.capabilities())
+    }
+
+    /// The parameters of an extension, by its keyword; `None` if the server does not offer it.
+    ///
+    /// # Errors
+    /// As [`capabilities`](Self::capabilities).
+    ///
+    /// # Cancel safety
+    /// As [`capabilities`](Self::capabilities).
+    pub async fn extension(&mut self, keyword: &str) -> Result<Option<&str>, Error> {
+        Ok(self.capabilities().await?.get(keyword))
+    }
+
+    /// Begins a mail transaction, with the parameters that suit the server.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn mail(&mut self, reverse_path: &ReversePath) -> Result<Reply, Error> {
+        self.open().await?;
+        let parameters = self.pump.connection.default_mail_parameters(reverse_path);
+        self.mail_with(reverse_path, &parameters).await
+    }
+
+    /// Begins a mail transaction with these parameters.
+    ///
+    /// # Errors
+    /// As [`mail`](Self::mail); a parameter whose extension the server does not offer is refused locally.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn mail_with(
+        &mut self,
+        path: &ReversePath,
+        parameters: &MailParameters,
+    ) -> Result<Reply, Error> {
+        self.exchange(Command::Mail(path, parameters), Expect::Success).await
+    }
+
+    /// Adds a recipient.
+    ///
+    /// # Errors
+    /// The server's refusal of this recipient, or the connection's failure.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn rcpt(&mut self, forward_path: &ForwardPath) -> Result<Reply, Error> {
+        self.rcpt_with(forward_path, &RcptParameters::new()).await
+    }
+
+    /// Adds a recipient with these parameters.
+    ///
+    /// # Errors
+    /// As [`rcpt`](Self::rcpt).
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn rcpt_with(
+        &mut self,
+        path: &ForwardPath,
+        parameters: &RcptParameters,
+    ) -> Result<Reply, Error> {
+        self.exchange(Command::Rcpt(path, parameters), Expect::Success).await
+    }
+
+    /// Begins the message. Nothing is committed before [`DataWriter::finish`].
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection. For what comes after it, see [`DataWriter`].
+    pub async fn data(&mut self) -> Result<DataWriter<'_, S>, Error> {
+        let data = self.pump.connection.default_data();
+        self.data_with(data).await
+    }
+
+    /// Begins a message that obeys these rules.
+    ///
+    /// # Errors
+    /// As [`data`](Self::data).
+    ///
+    /// # Cancel safety
+    /// As [`data`](Self::data).
+    pub async fn data_with(&mut self, data: DataCommand) -> Result<DataWriter<'_, S>, Error> {
+        self.run(&mut BeginData::new(data), &mut Source::None).await?;
+        Ok(DataWriter::new(&mut self.pump))
+    }
+
+    /// Takes the mail transaction back.
+    ///
+    /// # Errors
+    /// The server's refusal, after which the connection cannot be used again, or the connection's failure.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn reset(&mut self) -> Result<Reply, Error> {
+        self.exchange(Command::Rset, Expect::Success).await
+    }
+
+    /// Asks for nothing but a reply.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn noop(&mut self) -> Result<Reply, Error> {
+        self.exchange(Command::Noop, Expect::Success).await
+    }
+
+    /// Asks whether a user or mailbox exists. Many servers answer 252, which says nothing either way.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn verify(&mut self, user: &str) -> Result<Reply, Error> {
+        self.exchange(Command::Vrfy(user), Expect::Success).await
+    }
+
+    /// Asks for the members of a mailing list.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn expand(&mut self, list: &str) -> Result<Reply, Error> {
+        self.exchange(Command::Expn(list), Expect::Success).await
+    }
+
+    /// Asks for help, on a topic or, with an empty string, in general.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn help(&mut self, topic: &str) -> Result<Reply, Error> {
+        self.exchange(Command::Help(topic), Expect::Success).await
+    }
+
+    /// Sends any other command, given without its CRLF, and returns the reply whatever its code.
+    ///
+    /// # Errors
+    /// The connection's failure, or a line that is none.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn command(&mut self, line: &str) -> Result<Reply, Error> {
+        self.exchange(Command::Custom(line), Expect::Anything).await
+    }
+
+    /// Sends a message known whole to every recipient the server accepts.
+    ///
+    /// # Errors
+    /// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection; [`may_have_been_delivered`](Self::may_have_been_delivered)
+    /// then tells of the message.
+    pub async fn send(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Delivery, SendError> {
+        self.send_with(envelope, message, SendOptions::default()).await
+    }
+
+    /// Sends a message known whole, with options.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection; [`may_have_been_delivered`](Self::may_have_been_delivered)
+    /// then tells of the message.
+    pub async fn send_with(
+        &mut self,
+        envelope: &Envelope,
+        message: &[u8],
+        options: SendOptions,
+    ) -> Result<Delivery, SendError> {
+        self.open().await?;
+        self.run(&mut Send::new(envelope, Body::Whole(message), options), &mut Source::Whole(message)).await
+    }
+
+    /// Sends a message as it is read from `reader`; `body` says what is known of it beforehand.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); a failing reader leaves the message not sent and the connection closed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection; [`may_have_been_delivered`](Self::may_have_been_delivered)
+    /// then tells of the message.
+    pub async fn send_stream(
+        &mut self,
+        envelope: &Envelope,
+        reader: &mut (dyn AsyncBufRead + Unpin + std::marker::Send),
+        body: Body<'_>,
+        options: SendOptions,
+    ) -> Result<Delivery, SendError> {
+        self.open().await?;
+        self.run(&mut Send::new(envelope, body, options), &mut Source::Reader(reader)).await
+    }
+
+    /// Sends several messages one after the other, and returns one outcome each, in order.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection; [`may_have_been_delivered`](Self::may_have_been_delivered)
+    /// then tells of the message it was at.
+    pub async fn send_all<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = (&'m Envelope, &'m [u8])>,
+    ) -> Vec<Result<Delivery, SendError>> {
+        let mut outcomes = Vec::new();
+        for (envelope, message) in messages {
+            outcomes.push(self.send(envelope, message).await);
+        }
+        outcomes
+    }
+
+    /// Ends the session in good order and closes the connection. Whatever the server answers, this is the end.
+    ///
+    /// # Errors
+    /// If the connection was broken before.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn quit(mut self) -> Result<(), Error> {
+        self.run(&mut Quit::new(), &mut Source::None).await
+    }
+
+    /// Closes the connection without a word; the same as dropping the client.
+    pub fn close(self) {}
+
+    /// The machine underneath, for what it knows.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.pump.connection
+    }
+
+    /// Whether the latest message left whole and no verdict on it came, because the connection broke or the
+    /// future was dropped. Sending it again may then deliver it twice; otherwise it is certainly not delivered
+    /// or the verdict was told.
+    #[must_use]
+    pub fn may_have_been_delivered(&self) -> bool {
+        self.pump.message_is_unanswered()
+    }
+
+    async fn open(&mut self) -> Result<(), Error> {
+        self.run(&mut Open::new(), &mut Source::None).await
+    }
+
+    async fn exchange(&mut self, command: Command<'_>, expect: Expect) -> Result<Reply, Error> {
+        self.open().await?;
+        self.run(&mut Exchange::new(command, expect), &mut Source::None).await
+    }
+
+    async fn run<F: Flow>(
+        &mut self,
+        flow: &mut F,
+        source: &mut Source<'_>,
+    ) -> Result<F::Output, Error<F::Error>> {
+        loop {
+            match self.pump.drive(flow, source).await? {
+                Progress::Done(output) => return Ok(output),
+                Progress::UpgradeTls(upgrade) => self.handshake(upgrade).await,
+            }
+        }
+    }
+
+    /// Does the TLS handshake. If it fails, the flow finds the connection poisoned and says why.
+    async fn handshake(&mut self, upgrade: TlsUpgrade) {
+        match self.upgraded(&upgrade).await {
+            Ok(transport) => {
+                self.pump.transport = transport;
+                // The token came from this connection's present state, so it is welcome there.
+                let _ = self.pump.connection.tls_established(upgrade);
+            }
+            Err(error) => {
+                self.pump.note(error);
+                self.pump.connection.tls_failed();
+            }
+        }
+    }
+
+    #[cfg(feature = "rustls")]
+    async fn upgraded(&mut self, upgrade: &TlsUpgrade) -> io::Result<Transport<S>> {
+        let config = match &self.tls {
+            Some(config) => Arc::clone(config),
+            None => crate::default_tls_config()?,
+        };
+        let Transport::Plain(stream) = std::mem::replace(&mut self.pump.transport, Transport::Gone) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        self.pump.handshake(crate::tls::handshake(stream, config, upgrade.server_name())).await
+    }
+
+    #[cfg(not(feature = "rustls"))]
+    async fn upgraded(&mut self, _: &TlsUpgrade) -> io::Result<Transport<S>> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "TLS is not compiled in (feature `rustls`)"))
+    }
+}
+
+/// Sends one message over a connection of its own, as Go's `net/smtp.SendMail` does: STARTTLS if the server
+/// offers it, authentication if a mechanism is given, all recipients or none, QUIT.
+///
+/// `address` is `host:port`; the certificate has to be valid for the host. A mechanism that would reveal its
+/// secret refuses to do so without TLS.
+///
+/// # Errors
+/// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), smtp_tokio::SendError> {
+/// use smtp_proto::sasl::Plain;
+///
+/// let mut auth = Plain::new("", "user@example.com", "password", "mail.example.com");
+/// smtp_tokio::send_mail(
+///     "mail.example.com:25",
+///     Some(&mut auth),
+///     "sender@example.org",
+///     &["recipient@example.net"],
+///     b"To: recipient@example.net\r\nSubject: discount Gophers!\r\n\r\nThis is the email body.\r\n",
+/// )
+/// .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancel safety
+/// Dropping the future closes the connection, and it cannot be told whether the message was delivered.
+pub async fn send_mail(
+    address: &str,
+    mechanism: Option<&mut dyn Mechanism>,
+    from: &str,
+    to: &[&str],
+    message: &[u8],
+) -> Result<Delivery, SendError> {
+    let envelope = Envelope::from_strs(from, to)?;
+    let host = smtp_proto::path::host_of(address);
+    let mut client = Client::connect(address, Config::new(host).tls(TlsPolicy::Opportunistic)).await?;
+    if let Some(mechanism) = mechanism {
+        client.auth(mechanism).await?;
+    }
+    let delivery = client.send_with(&envelope, message, SendOptions::all_or_nothing()).await?;
+    // The message is delivered; how the session ends changes nothing.
+    let _ = client.quit().await;
+    Ok(delivery)
+}

@@ -1,0 +1,68 @@
+//! TLS with rustls: the handshake, and what is known after it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion, SupportedCipherSuite};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use tokio_rustls::TlsConnector;
+
+use crate::Stream;
+use crate::transport::Transport;
+
+/// The settings used when none are given: the `ring` provider, and the certificate authorities that the
+/// platform trusts.
+///
+/// # Errors
+/// When the platform's certificate store cannot be used.
+pub fn default_tls_config() -> io::Result<Arc<ClientConfig>> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_platform_verifier())
+        .map_err(io::Error::other)?
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Does the handshake; the name is the one the caller configured.
+pub(crate) async fn handshake<S: Stream>(
+    stream: Pin<Box<S>>,
+    config: Arc<ClientConfig>,
+    server_name: &str,
+) -> io::Result<Transport<S>> {
+    // A final dot makes a name absolute; certificates carry it without (RFC 6066 §3).
+    let name = server_name.strip_suffix('.').unwrap_or(server_name);
+    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+    let tls = TlsConnector::from(config).connect(name, stream).await?;
+    Ok(Transport::Tls(Box::new(tls)))
+}
+
+/// What was agreed in the handshake.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TlsState {
+    /// The protocol version.
+    pub version: Option<ProtocolVersion>,
+    /// The cipher suite.
+    pub cipher_suite: Option<SupportedCipherSuite>,
+    /// The server's certificate and the chain it sent.
+    pub peer_certificates: Vec<CertificateDer<'static>>,
+    /// The application protocol, if one was negotiated (ALPN).
+    pub alpn_protocol: Option<Vec<u8>>,
+}
+
+impl TlsState {
+    pub(crate) fn of(tls: &ClientConnection) -> Self {
+        let certificates = tls.peer_certificates().unwrap_or_default();
+        Self {
+            version: tls.protocol_version(),
+            cipher_suite: tls.negotiated_cipher_suite(),
+            peer_certificates: certificates.iter().map(|der| der.clone().into_owned()).collect(),
+            alpn_protocol: tls.alpn_protocol().map(<[u8]>::to_vec),
+        }
+    }
+}
