@@ -182,7 +182,7 @@ impl<S: Stream> Client<S> {
     /// # Cancel safety
     /// Dropping the future ends the connection: see [`Client`].
     pub async fn hello(&mut self, name: ClientName) -> Result<(), Error> {
-        self.pump.connection.set_client_name(name);
+        self.pump.connection.set_client_name(name)?;
         self.open().await
     }
 

@@ -100,7 +100,8 @@ fn through_the_core(case: &Case) -> Results {
                 Op::Cram => told(session.auth(&mut CramMd5::new("alice", "secret"))),
                 Op::Send(to, message) => told(session.send(&envelope(to), message)),
                 Op::SendToAll(to, message) => {
-                    told(session.send_with(&envelope(to), message, SendOptions::all_or_nothing()))
+                    let body = smtp_proto::flow::Body::Whole(message);
+                    told(session.send_with(&envelope(to), body, SendOptions::all_or_nothing(), &[message]))
                 }
                 Op::ByHand(message) => {
                     let by_hand = |session: &mut Session| -> Result<_, SendError> {

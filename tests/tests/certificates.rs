@@ -74,7 +74,7 @@ fn serve(tls: Arc<ServerConfig>, implicit: bool) -> (SocketAddr, Heard) {
             stream.write_all(b"220 go\r\n").unwrap();
         }
         let mut stream = StreamOwned::new(ServerConnection::new(tls).unwrap(), stream);
-        let mut say = |stream: &mut StreamOwned<_, _>, reply: &[u8]| stream.write_all(reply).is_ok();
+        let say = |stream: &mut StreamOwned<_, _>, reply: &[u8]| stream.write_all(reply).is_ok();
         if implicit && !say(&mut stream, b"220 hi\r\n") {
             return;
         }
