@@ -238,11 +238,15 @@ impl Connection {
         if may_be(b"421") || may_be(b"221") {
             return Ok(());
         }
-        Err(match stage {
-            Some(stage) => ProtocolError::Premature(stage),
-            None => ProtocolError::Surplus,
+        Err(self.unasked(stage).into())
+    }
+
+    /// What a reply is that came before its time: too early for a command that is being written, or for none.
+    fn unasked(&self, stage: Option<Stage>) -> ProtocolError {
+        match stage {
+            Some(stage) if self.pipeline.front_begun() => ProtocolError::Premature(stage),
+            _ => ProtocolError::Surplus,
         }
-        .into())
     }
 
     /// Matches a reply to the oldest command in flight.
@@ -264,7 +268,7 @@ impl Connection {
                 (Verdict::Closing, _) => Error::ServerClosed { stage: None, reply: Box::new(reply) },
                 // An early refusal is a verdict; what is left of the body has no reader (RFC 5321 §4.2.5).
                 (Verdict::Refused, Stage::EndOfData) => Error::Refused { stage, reply: Box::new(reply) },
-                _ => ProtocolError::Premature(stage).into(),
+                _ => self.unasked(Some(stage)).into(),
             });
         }
         match verdict {
@@ -317,7 +321,9 @@ impl Connection {
     /// The octets to write now. If a [`BodyPart`] is in your hands, it goes first.
     #[must_use]
     pub fn output(&self) -> &[u8] {
-        if self.failure.is_some() { &[] } else { self.pipeline.output() }
+        // What the server said before it was asked is judged before anything is asked.
+        let unheard = !self.pipeline.front_begun() && !self.parser.is_blank();
+        if self.failure.is_some() || unheard { &[] } else { self.pipeline.output() }
     }
 
     /// Reports that the transport accepted `n` more octets, counted through the body part in your hands, if

@@ -157,6 +157,13 @@ impl Pipeline {
         self.entries.front()
     }
 
+    /// Whether anything of the front has left; a body counts from its beginning.
+    pub(super) fn front_begun(&self) -> bool {
+        self.front().is_some_and(|entry| {
+            entry.stage == Stage::EndOfData || entry.start < self.accepted || self.has_left(entry)
+        })
+    }
+
     /// Whether the front's last octet has left.
     pub(super) fn front_left(&self) -> bool {
         self.front().is_some_and(|entry| self.has_left(entry))

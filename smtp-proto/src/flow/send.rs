@@ -151,6 +151,10 @@ pub struct Send<'a> {
     /// How many RCPT are queued, and the replies to them in order.
     asked: usize,
     replies: Vec<Reply>,
+    /// Whether one of them is an acceptance.
+    accepted: bool,
+    /// Which of them is the refusal to tell: a transient one before a permanent one.
+    refusal: Option<usize>,
     data: Option<DataCommand>,
     data_queued: bool,
     /// The end of the message, once 354 asked for it.
@@ -178,6 +182,8 @@ impl<'a> Send<'a> {
             mail: None,
             asked: 0,
             replies: Vec::new(),
+            accepted: false,
+            refusal: None,
             data: None,
             data_queued: false,
             end: None,
@@ -307,10 +313,7 @@ impl<'a> Send<'a> {
                     self.reset = Reset::Needed;
                 }
             }
-            Stage::Rcpt => {
-                self.replies.push(reply);
-                self.judge_recipients();
-            }
+            Stage::Rcpt => self.judge_recipient(reply),
             Stage::Data if connection.wants_body() => {
                 self.end = connection.body_id();
                 if self.verdict.is_some() {
@@ -330,18 +333,26 @@ impl<'a> Send<'a> {
         Ok(None)
     }
 
-    fn judge_recipients(&mut self) {
-        let refused = self.replies.iter().filter(|reply| !reply.is_positive_completion());
-        let accepted = self.replies.iter().any(Reply::is_positive_completion);
-        let enough = match self.options.recipients {
-            RecipientPolicy::Any => accepted || self.replies.len() < self.envelope.recipients.len(),
-            RecipientPolicy::All => refused.clone().next().is_none(),
-        };
-        if enough || self.verdict.is_some() {
-            return;
+    /// Notes a recipient's reply, and whether the message can still be sent. Looks at no reply twice: there may
+    /// be a hundred thousand.
+    fn judge_recipient(&mut self, reply: Reply) {
+        let transient = |reply: &Reply| reply.is_transient() || reply.code().get() == 552;
+        if reply.is_positive_completion() {
+            self.accepted = true;
+        } else {
+            match self.refusal.and_then(|at| self.replies.get(at)) {
+                Some(first) if transient(first) || !transient(&reply) => {}
+                _ => self.refusal = Some(self.replies.len()),
+            }
         }
-        let transient = |reply: &&Reply| reply.is_transient() || reply.code().get() == 552;
-        if let Some(reply) = refused.clone().find(transient).or(refused.clone().next()) {
+        self.replies.push(reply);
+        let hopeless = match self.options.recipients {
+            RecipientPolicy::Any => !self.accepted && self.replies.len() == self.envelope.recipients.len(),
+            RecipientPolicy::All => true,
+        };
+        let open = matches!(self.verdict, None | Some(SendError::Rejected { stage: Stage::Rcpt, .. }));
+        let refusal = self.refusal.filter(|_| hopeless && open);
+        if let Some(reply) = refusal.and_then(|at| self.replies.get(at)) {
             self.verdict = Some(SendError::rejected(Stage::Rcpt, reply.clone()));
             self.reset = Reset::Needed;
         }

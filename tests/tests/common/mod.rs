@@ -1,10 +1,10 @@
 //! What the case tests have in common: settings, and the scripts' first lines.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use smtp_proto::connection::{Config, Connection, TlsPolicy};
+use smtp_proto::connection::{Config, Connection, Event, Stage, TlsPolicy};
 use smtp_proto::error::Error;
 use smtp_proto::flow::{Flow, Step};
-use smtp_tests::script::Scenario;
+use smtp_tests::script::{Scenario, Session};
 
 pub fn config(tls: TlsPolicy) -> Config {
     Config::new("mail.example").client_name("client.test".parse().unwrap()).tls(tls)
@@ -55,3 +55,26 @@ impl<T, F: FnMut(&mut Connection) -> Result<Step<T>, Error>> Flow for Steps<F> {
 pub fn steps<T, F: FnMut(&mut Connection) -> Result<Step<T>, Error>>(poll: F) -> Steps<F> {
     Steps(poll)
 }
+
+/// Polls until every command queued by hand is answered; the replies so far, and how it ended.
+pub fn collect(session: &mut Session) -> (Vec<(Stage, u16)>, Result<(), Error>) {
+    let mut replies = Vec::new();
+    let end = session.run(
+        steps(|connection| {
+            while let Some(event) = connection.poll_event()? {
+                if let Event::Reply { stage, reply, .. } = event {
+                    replies.push((stage, reply.code().get()));
+                }
+            }
+            Ok(if connection.outstanding() == 0 { Step::Done(()) } else { Step::Continue })
+        }),
+        &[],
+    );
+    (replies, end)
+}
+
+pub const FROM: &str = "alice@example.org";
+pub const BODY: &[u8] = b"Subject: hi\r\n\r\nhi\r\n";
+
+/// The body's lines in a script, and the dot.
+pub const BODY_LINES: &str = "C: Subject: hi\nC:\nC: hi\nC: .\n";

@@ -1,0 +1,846 @@
+//! Which reply answers which command, and what may be said when. The names begin with the case's number.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{BODY, BODY_LINES, FROM, clear, collect, config, ehlo, hello, secure, steps};
+use smtp_proto::command::{Command, DataCommand};
+use smtp_proto::connection::{Stage, TlsPolicy};
+use smtp_proto::error::{Error, Misuse, ProtocolError};
+use smtp_proto::body::{BodyKind, BodyRules};
+use smtp_proto::capabilities::Extension;
+use smtp_proto::flow::{Body, Delivery, Envelope, Open, RecipientPolicy, SendError, SendOptions, Step};
+use smtp_proto::params::{MailParameters, RcptParameters};
+use smtp_proto::sasl::Plain;
+use smtp_tests::script::{Mode, Scenario, Session, envelope};
+
+const MAIL: &str = "C: MAIL FROM:<alice@example.org>\n";
+
+fn to(n: usize) -> Envelope {
+    let names: Vec<String> = (0..n).map(|i| format!("r{i}@example.net")).collect();
+    envelope(FROM, &names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn rcpt(i: usize) -> String {
+    format!("C: RCPT TO:<r{i}@example.net>\n")
+}
+
+/// Opens a session and sends one message to `n` recipients.
+fn send(script: &str, n: usize) -> Result<Delivery, SendError> {
+    let envelope = to(n);
+    clear(script).run(|session| {
+        session.open().unwrap();
+        session.send(&envelope, BODY)
+    })
+}
+
+#[test]
+fn s01_a_stale_reply_behind_the_first_is_fatal_before_the_next_command() {
+    let script = format!("{}{MAIL}S: 250 ok\nS: 250 stale", hello(&[]));
+    let error = send(&script, 1).unwrap_err();
+    assert!(matches!(error, SendError::NotSent { cause: Error::Protocol(ProtocolError::Surplus), .. }), "{error:?}");
+    // Only begun, it keeps the next command back until it is told from a 221 or 421.
+    for (rest, fatal) in [("50 stale", true), ("21 bye", false)] {
+        let result = send(&format!("{}{MAIL}S| 250 ok\\r\\n2\n\nS: {rest}", hello(&[])), 1);
+        match result {
+            Err(SendError::NotSent { cause: Error::Protocol(ProtocolError::Surplus), .. }) if fatal => {}
+            Err(SendError::NotSent { cause: Error::ServerClosed { stage: None, .. }, .. }) if !fatal => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn s02_an_unasked_reply_while_idle_is_fatal() {
+    for unasked in ["S: 250 x", "S: 550 x", "S: 354 go", "S: 250-", "S| 25", "S| 2\npause", "S: what?"] {
+        for session_goes_on in [true, false] {
+            clear(&format!("{}{unasked}", hello(&[]))).run(|session| {
+                session.open().unwrap();
+                session.hear_idle();
+                let error = match session_goes_on {
+                    true => session.command(Command::Noop).unwrap_err(),
+                    false => match session.send(&to(1), BODY).unwrap_err() {
+                        SendError::NotSent { cause, .. } => cause,
+                        other => panic!("{other:?}"),
+                    },
+                };
+                let waited = unasked.contains("pause") && matches!(error, Error::Timeout(_));
+                assert!(waited || matches!(error, Error::Protocol(_)), "{unasked} {error:?}");
+            });
+        }
+    }
+}
+
+#[test]
+fn s03_an_idle_goodbye_is_told_and_the_message_is_safe_to_retry() {
+    for (code, text) in [(421, "4.4.2 timeout"), (221, "Idle timeout")] {
+        clear(&format!("{}S: {code} {text}\nclose", hello(&[]))).run(|session| {
+            session.open().unwrap();
+            session.hear_idle();
+            let error = session.send(&to(1), BODY).unwrap_err();
+            assert!(error.is_safe_to_retry() && error.is_transient());
+            assert!(matches!(
+                error,
+                SendError::NotSent { cause: Error::ServerClosed { stage: None, reply }, .. } if reply.code().get() == code
+            ));
+        });
+    }
+    for (command, line) in [(Command::Noop, "NOOP"), (Command::Rset, "RSET"), (Command::Vrfy("a"), "VRFY a")] {
+        clear(&format!("{}C: {line}\nS: 221 Idle timeout", hello(&[]))).run(|session| {
+            session.open().unwrap();
+            assert!(matches!(session.ask(command), Err(Error::ServerClosed { stage: Some(_), .. })));
+        });
+    }
+}
+
+#[test]
+fn s04_421_ends_the_session_at_any_recipient() {
+    for n in 1..4 {
+        for at in 0..n {
+            // One by one.
+            let mut script = format!("{}{MAIL}S: 250 ok\n", hello(&[]));
+            for i in 0..=at {
+                script += &format!("{}S: {} x\n", rcpt(i), if i == at { 421 } else { 250 });
+            }
+            let error = send(&script, n).unwrap_err();
+            let stage = Some(Stage::Rcpt);
+            assert!(matches!(&error, SendError::NotSent { cause: Error::ServerClosed { stage: s, .. }, .. } if *s == stage));
+            let answered = error.recipients().iter().map(|r| r.reply.is_some()).collect::<Vec<_>>();
+            assert_eq!(answered, (0..n).map(|i| i < at).collect::<Vec<_>>());
+            // In a group.
+            let mut script = format!("{}{MAIL}", hello(&["PIPELINING"]));
+            (0..n).for_each(|i| script += &rcpt(i));
+            script += "C: DATA\nS: 250 ok\n";
+            (0..at).for_each(|_| script += "S: 250 ok\n");
+            script += "S: 421 bye\n";
+            assert_eq!(send(&script, n).unwrap_err(), error_with(error, "bye"));
+        }
+    }
+}
+
+/// The same error with the text of its reply replaced.
+fn error_with(error: SendError, text: &str) -> SendError {
+    let SendError::NotSent { cause: Error::ServerClosed { stage, reply }, mut recipients } = error else {
+        panic!("{error:?}")
+    };
+    for recipient in &mut recipients {
+        recipient.reply = recipient.reply.take().map(|reply| smtp_proto::reply::Reply::new(reply.code(), b"ok"));
+    }
+    let reply = Box::new(smtp_proto::reply::Reply::new(reply.code(), text.as_bytes()));
+    SendError::NotSent { cause: Error::ServerClosed { stage, reply }, recipients }
+}
+
+// ---- S05: the matrix of codes ----
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// The command succeeded.
+    Done,
+    /// The server wants more.
+    GoOn,
+    /// Refused; the session goes on.
+    Refused,
+    /// The session is over.
+    Fatal,
+    /// Of a message whose end has left: no verdict came. The session is over.
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Greeting,
+    Ehlo,
+    Helo,
+    StartTls,
+    Auth,
+    AuthStep,
+    Mail,
+    Rcpt,
+    Data,
+    Dot,
+    Rset,
+    Noop,
+    Vrfy,
+    Expn,
+    Help,
+    Custom,
+    Quit,
+}
+
+const STATES: [State; 17] = [
+    State::Greeting,
+    State::Ehlo,
+    State::Helo,
+    State::StartTls,
+    State::Auth,
+    State::AuthStep,
+    State::Mail,
+    State::Rcpt,
+    State::Data,
+    State::Dot,
+    State::Rset,
+    State::Noop,
+    State::Vrfy,
+    State::Expn,
+    State::Help,
+    State::Custom,
+    State::Quit,
+];
+
+/// Written from RFC 5321 §4.3.2, RFC 3207 §4 and RFC 4954 §4, §6; the first digit decides where they do not.
+fn expected(state: State, code: u16) -> Class {
+    use Class::{Done, Fatal, GoOn, Refused, Unknown};
+    let digit = code / 100;
+    match state {
+        State::Quit => Done,
+        State::Dot if digit == 2 && code != 221 => Done,
+        State::Dot if code == 421 => Fatal,
+        State::Dot if digit == 4 || digit == 5 => Refused,
+        State::Dot => Unknown,
+        _ if !(2..=5).contains(&digit) || code == 421 || code == 221 => Fatal,
+        State::Greeting | State::StartTls => if code == 220 { Done } else { Fatal },
+        State::Ehlo | State::Helo => match digit {
+            4 | 5 => Refused,
+            _ if code == 250 => Done,
+            _ => Fatal,
+        },
+        State::Auth | State::AuthStep => match (code, digit) {
+            (235, _) => Done,
+            (334, _) => GoOn,
+            (_, 4 | 5) => Refused,
+            _ => Fatal,
+        },
+        State::Data => match (code, digit) {
+            (354, _) => GoOn,
+            (_, 4 | 5) => Refused,
+            _ => Fatal,
+        },
+        // A RSET that is refused leaves a state that nobody knows (S20).
+        State::Rset => if digit == 2 { Done } else { Fatal },
+        State::Custom if digit == 3 => GoOn,
+        State::Mail | State::Rcpt | State::Noop | State::Vrfy | State::Expn | State::Help | State::Custom => {
+            match digit {
+                2 => Done,
+                3 => Fatal,
+                _ => Refused,
+            }
+        }
+    }
+}
+
+fn before(state: State) -> String {
+    let ready = hello(&["STARTTLS", "AUTH X"]);
+    let mail = format!("{ready}{MAIL}S: 250 ok\n");
+    let data = format!("{mail}{}S: 250 ok\nC: DATA\n", rcpt(0));
+    match state {
+        State::Greeting => String::new(),
+        State::Ehlo => format!("{ready}C: EHLO client.test\n"),
+        State::Helo => format!("{ready}C: HELO client.test\n"),
+        State::StartTls => format!("{ready}C: STARTTLS\n"),
+        State::Auth => format!("{ready}C: AUTH X\n"),
+        State::AuthStep => format!("{ready}C: AUTH X\nS: 334\nC: aGk=\n"),
+        State::Mail => format!("{ready}{MAIL}"),
+        State::Rcpt => format!("{mail}{}", rcpt(0)),
+        State::Data => data,
+        State::Dot => format!("{data}S: 354 go\n{BODY_LINES}"),
+        State::Rset => format!("{ready}C: RSET\n"),
+        State::Noop => format!("{ready}C: NOOP\n"),
+        State::Vrfy => format!("{ready}C: VRFY a\n"),
+        State::Expn => format!("{ready}C: EXPN a\n"),
+        State::Help => format!("{ready}C: HELP\n"),
+        State::Custom => format!("{ready}C: XFOO\n"),
+        State::Quit => format!("{ready}C: QUIT\n"),
+    }
+}
+
+fn class(session: &mut Session, state: State) -> Class {
+    if state == State::Greeting {
+        let result = session.run(Open::greeting(), &[]);
+        return if result.is_ok() { Class::Done } else { Class::Fatal };
+    }
+    session.open().unwrap();
+    let name = "client.test".parse().unwrap();
+    let from = FROM.parse().unwrap();
+    let path = "r0@example.net".parse().unwrap();
+    let mail = Command::Mail(&from, &MailParameters::new());
+    let rcpt = Command::Rcpt(&path, &RcptParameters::new());
+    let data = DataCommand { rules: BodyRules::new(BodyKind::SevenBit), size: None };
+    let auth = smtp_proto::command::AuthCommand { mechanism: "X", initial_response: None };
+    let result = match state {
+        State::Ehlo => session.ask(Command::Ehlo(&name)),
+        State::Helo => session.ask(Command::Helo(&name)),
+        State::StartTls => session.ask(Command::StartTls),
+        State::Auth => session.ask(Command::Auth(auth)),
+        State::AuthStep => {
+            assert_eq!(session.ask(Command::Auth(auth)).unwrap().code().get(), 334);
+            let mut waiting = None;
+            session.run(
+                steps(|connection| {
+                    let id = match waiting {
+                        Some(id) => id,
+                        None => *waiting.insert(connection.auth_respond(b"hi")?),
+                    };
+                    Ok(match connection.poll_event()? {
+                        Some(smtp_proto::connection::Event::Reply { id: answered, reply, .. }) => {
+                            assert_eq!(answered, id);
+                            Step::Done(reply)
+                        }
+                        _ => Step::Continue,
+                    })
+                }),
+                &[],
+            )
+        }
+        State::Mail => session.ask(mail),
+        State::Rcpt | State::Data => {
+            session.ask(mail).unwrap();
+            let rcpt = session.ask(rcpt);
+            if state == State::Rcpt { rcpt } else { session.ask(Command::Data(data)) }
+        }
+        State::Dot => {
+            return match session.send(&to(1), BODY) {
+                Ok(_) => Class::Done,
+                Err(SendError::Rejected { stage: Stage::EndOfData, .. }) => Class::Refused,
+                Err(SendError::NotSent { .. }) => Class::Fatal,
+                Err(SendError::Unknown { .. }) => Class::Unknown,
+                Err(other) => panic!("{other:?}"),
+            };
+        }
+        State::Rset => session.command(Command::Rset),
+        State::Noop => session.ask(Command::Noop),
+        State::Vrfy => session.ask(Command::Vrfy("a")),
+        State::Expn => session.ask(Command::Expn("a")),
+        State::Help => session.ask(Command::Help("")),
+        State::Custom => session.ask(Command::Custom("XFOO")),
+        State::Quit => {
+            session.quit().unwrap();
+            assert!(session.connection().is_closed());
+            return Class::Done;
+        }
+        State::Greeting => unreachable!(),
+    };
+    let connection = session.connection();
+    let reply = match result {
+        Err(error) => {
+            assert!(connection.failure().is_some(), "{error:?}");
+            return Class::Fatal;
+        }
+        Ok(reply) => reply,
+    };
+    assert!(connection.failure().is_none());
+    // What the connection made of it, not what the code looks like.
+    let effect = match state {
+        State::Ehlo | State::Helo => connection.is_ready(),
+        State::StartTls => connection.tls_upgrade().is_some(),
+        State::Auth | State::AuthStep => connection.is_authenticated(),
+        State::Mail => connection.in_transaction(),
+        State::Rcpt => connection.command(Command::Data(data)) != Err(Misuse::NoRecipient.into()),
+        State::Data => connection.wants_body(),
+        _ => reply.is_positive_completion(),
+    };
+    match (effect, reply.is_positive_intermediate()) {
+        (true, _) if state == State::Data => Class::GoOn,
+        (true, _) => Class::Done,
+        (false, true) => Class::GoOn,
+        (false, false) => Class::Refused,
+    }
+}
+
+#[test]
+fn s05_every_code_in_every_state() {
+    for state in STATES {
+        let before = before(state);
+        for code in 0..1000 {
+            // DATA is queued behind an accepted RCPT to see that it may be.
+            let after = if state == State::Rcpt && expected(state, code) == Class::Done { "\nC: DATA" } else { "" };
+            let script = format!("{before}S: {code:03} x\n{after}");
+            let class = clear(&script).modes(&[Mode::Whole, Mode::Bytes]).run(|session| {
+                let class = class(session, state);
+                if !after.is_empty() {
+                    session.run(steps(|c| Ok(if c.output().is_empty() { Step::Done(()) } else { Step::Continue })), &[]).unwrap();
+                }
+                class
+            });
+            assert_eq!(class, expected(state, code), "{state:?} answered {code:03}");
+        }
+    }
+}
+
+// ---- S06 to S09: what is left over when something is refused ----
+
+#[test]
+fn s06_s07_data_without_recipients_is_taken_back_with_a_lone_dot() {
+    for dot in ["S: 554 no valid recipients", "S: 250 queued as 1", "S: 451 later"] {
+        let script = format!(
+            "{}{MAIL}{}{}C: DATA\nS: 250 ok\nS: 550 no\nS: 450 busy\nS: 354 go\nC: .\n{dot}\nC: RSET\nS: 250 ok",
+            hello(&["PIPELINING"]),
+            rcpt(0),
+            rcpt(1)
+        );
+        let error = send(&script, 2).unwrap_err();
+        assert!(matches!(error, SendError::Rejected { stage: Stage::Rcpt, .. }), "{error:?}");
+        let codes: Vec<_> = error.recipients().iter().map(|r| r.reply.as_ref().unwrap().code().get()).collect();
+        assert_eq!(codes, [550, 450]);
+        assert!(error.is_transient() && !error.is_permanent());
+    }
+}
+
+#[test]
+fn s07_recipients_stay_refused_when_the_server_then_goes() {
+    for end in ["close", "reset", "pause", "S: 421 bye", "S: what?"] {
+        let script = format!(
+            "{}{MAIL}{}C: DATA\nS: 250 ok\nS: 550 no\n{end}",
+            hello(&["PIPELINING"]),
+            rcpt(0)
+        );
+        let error = send(&script, 1).unwrap_err();
+        assert!(matches!(error, SendError::Rejected { stage: Stage::Rcpt, .. }), "{end} {error:?}");
+        assert!(error.is_permanent());
+    }
+}
+
+#[test]
+fn s08_a_refused_mail_takes_all_replies_of_its_group() {
+    let script = |rest: &str| {
+        format!("{}{MAIL}{}C: DATA\nS: 550 no\nS: 503 no\n{rest}", hello(&["PIPELINING"]), rcpt(0))
+    };
+    for rest in [
+        "S: 503 no\nC: RSET\nS: 250 ok",
+        "S: 354 go\nC: .\nS: 554 none\nC: RSET\nS: 250 ok",
+        "S: 354 go\nC: .\nS: 250 queued\nC: RSET\nS: 250 ok",
+        "S: 421 bye",
+        "close",
+    ] {
+        let error = send(&script(rest), 1).unwrap_err();
+        assert!(matches!(error, SendError::Rejected { stage: Stage::Mail, .. }), "{rest} {error:?}");
+    }
+    let alone = format!("{}{MAIL}S: 550 no", hello(&[]));
+    assert!(matches!(send(&alone, 1), Err(SendError::Rejected { stage: Stage::Mail, .. })));
+}
+
+#[test]
+fn s09_a_refused_data_sends_no_body() {
+    for code in [450, 451, 550, 554] {
+        let script = format!(
+            "{}{MAIL}{}S: 250 ok\n{}S: 550 no\nC: DATA\nS: {code} no\nC: RSET\nS: 250 ok",
+            hello(&[]).replace("\n\n", "\n") + "",
+            format!("S: 250 ok\n{}", rcpt(0)),
+            rcpt(1)
+        );
+        let error = send(&script, 2).unwrap_err();
+        assert!(matches!(&error, SendError::Rejected { stage: Stage::Data, reply, .. } if reply.code().get() == code));
+        assert_eq!(error.recipients().iter().map(|r| r.is_accepted()).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(error.is_transient(), code < 500);
+    }
+}
+
+// ---- S10: the matrix of recipients ----
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Code(u16),
+    Close,
+    Timeout,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Accepted,
+    Rejected(Stage, u16),
+    NotSent,
+    Unknown,
+}
+
+/// What the RFCs say that happens: the transcript, the outcome, and which recipients got a reply.
+fn model(rcpts: &[u16], data: End, dot: End, all: bool, pipelining: bool) -> (String, Outcome, usize) {
+    let good = |code: &u16| *code / 100 == 2;
+    let said = |end: End| match end {
+        End::Code(code) => format!("S: {code} x\n"),
+        End::Close => "close\n".into(),
+        End::Timeout => "pause\n".into(),
+    };
+    let mut script = MAIL.to_owned();
+    // DATA goes with the group unless a refusal could call the message off: a recipient cannot be taken back.
+    let with_data = pipelining && (!all || rcpts.len() == 1);
+    let mut asked = rcpts.len();
+    if pipelining {
+        (0..rcpts.len()).for_each(|i| script += &rcpt(i));
+        if with_data {
+            script += "C: DATA\n";
+        }
+        script += "S: 250 ok\n";
+        rcpts.iter().for_each(|code| script += &format!("S: {code} x\n"));
+    } else {
+        script += "S: 250 ok\n";
+        for (i, code) in rcpts.iter().enumerate() {
+            script += &format!("{}S: {code} x\n", rcpt(i));
+            if all && !good(code) {
+                asked = i + 1;
+                break;
+            }
+        }
+    }
+    let go = if all { rcpts.iter().all(good) } else { rcpts.iter().any(good) };
+    let refusals = || rcpts[..asked].iter().copied().filter(|code| !good(code));
+    let transient = |code: &u16| code / 100 == 4 || *code == 552;
+    let refused = refusals().find(transient).or_else(|| refusals().next());
+    let undone = "C: RSET\nS: 250 ok\n";
+    if !go && !with_data {
+        return (script + undone, Outcome::Rejected(Stage::Rcpt, refused.unwrap()), asked);
+    }
+    if !with_data {
+        script += "C: DATA\n";
+    }
+    script += &said(data);
+    if go {
+        let outcome = match data {
+            End::Code(354) => {
+                script += BODY_LINES;
+                script += &said(dot);
+                match dot {
+                    End::Code(421) => Outcome::NotSent,
+                    End::Code(code) if good(&code) => Outcome::Accepted,
+                    End::Code(code) => Outcome::Rejected(Stage::EndOfData, code),
+                    End::Close | End::Timeout => Outcome::Unknown,
+                }
+            }
+            End::Code(421) | End::Close | End::Timeout => Outcome::NotSent,
+            End::Code(code) => {
+                script += undone;
+                Outcome::Rejected(Stage::Data, code)
+            }
+        };
+        return (script, outcome, asked);
+    }
+    let ends = |end: End| !matches!(end, End::Code(code) if code != 421);
+    let mut over = ends(data);
+    if data == End::Code(354) {
+        script += "C: .\n";
+        script += &said(dot);
+        over = ends(dot);
+    }
+    if !over {
+        script += undone;
+    }
+    (script, Outcome::Rejected(Stage::Rcpt, refused.unwrap()), asked)
+}
+
+#[test]
+fn s10_recipients_by_data_by_end_of_data_by_policy() {
+    let data_outcomes = [End::Code(354), End::Code(451), End::Code(554), End::Code(421), End::Close];
+    let dot_outcomes =
+        [End::Code(250), End::Code(451), End::Code(554), End::Code(421), End::Close, End::Timeout];
+    let mut cases = 0;
+    for n in 1..=5_usize {
+        for pattern in 0..3_usize.pow(n as u32) {
+            let rcpts: Vec<u16> = (0..n)
+                .map(|i| match pattern / 3_usize.pow(i as u32) % 3 {
+                    0 => [250, 251, 252][i % 3],
+                    1 => [450, 452][i % 2],
+                    _ => [550, 552][i % 2],
+                })
+                .collect();
+            for data in data_outcomes {
+                for dot in if data == End::Code(354) { &dot_outcomes[..] } else { &dot_outcomes[..1] } {
+                    for all in [false, true] {
+                        for pipelining in [false, true] {
+                            check_s10(&rcpts, data, *dot, all, pipelining);
+                            cases += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(cases, (3 + 9 + 27 + 81 + 243) * 10 * 4);
+}
+
+fn check_s10(rcpts: &[u16], data: End, dot: End, all: bool, pipelining: bool) {
+    let (script, expected, asked) = model(rcpts, data, dot, all, pipelining);
+    let first = hello(if pipelining { &["PIPELINING"] } else { &[] });
+    let envelope = to(rcpts.len());
+    let options = if all { SendOptions::all_or_nothing() } else { SendOptions::default() };
+    let modes = if rcpts.len() < 4 { &[Mode::Whole, Mode::Bytes][..] } else { &[Mode::Whole] };
+    let result = clear(&format!("{first}{script}")).modes(modes).run(|session| {
+        session.open().unwrap();
+        session.send_with(&envelope, Body::Whole(BODY), options, &[BODY])
+    });
+    let outcome = match &result {
+        Ok(_) => Outcome::Accepted,
+        Err(SendError::Rejected { stage, reply, .. }) => Outcome::Rejected(*stage, reply.code().get()),
+        Err(SendError::NotSent { .. }) => Outcome::NotSent,
+        Err(SendError::Unknown { .. }) => Outcome::Unknown,
+        Err(other) => panic!("{other:?}"),
+    };
+    assert_eq!(outcome, expected, "{rcpts:?} {script}");
+    let recipients = match &result {
+        Ok(delivery) => &delivery.recipients[..],
+        Err(error) => error.recipients(),
+    };
+    let codes: Vec<_> = recipients.iter().map(|r| r.reply.as_ref().map(|reply| reply.code().get())).collect();
+    let told = rcpts.iter().enumerate().map(|(i, code)| (i < asked).then_some(*code));
+    assert_eq!(codes, told.collect::<Vec<_>>(), "{script}");
+    for (recipient, code) in recipients.iter().zip(rcpts).take(asked) {
+        assert_eq!(recipient.is_accepted(), code / 100 == 2);
+        assert_eq!(recipient.is_transient(), code / 100 == 4 || *code == 552);
+        assert_eq!(recipient.is_permanent(), code / 100 == 5 && *code != 552);
+    }
+    if let Err(error) = &result {
+        assert_eq!(error.is_safe_to_retry(), expected != Outcome::Unknown);
+        if let Outcome::Rejected(Stage::Rcpt, _) = expected {
+            let any = rcpts[..asked].iter().any(|code| code / 100 == 4 || *code == 552);
+            assert_eq!((error.is_transient(), error.is_permanent()), (any, !any));
+        }
+    }
+}
+
+#[test]
+fn s10_the_policies_are_two() {
+    assert_eq!(SendOptions::default().recipients, RecipientPolicy::Any);
+    assert_eq!(SendOptions::all_or_nothing().recipients, RecipientPolicy::All);
+}
+
+// ---- S11 to S13: groups ----
+
+#[test]
+fn s11_what_ends_a_group() {
+    // Each pair is one group; what comes after it waits for the reply to its last command.
+    let script = format!(
+        "{}C: RSET\nC: NOOP\nS: 250 a\nS: 250 b\nC: RSET\nC: VRFY a\nS: 250 a\nS: 252 b\n\
+         C: RSET\nC: EXPN a\nS: 250 a\nS: 550 b\nC: RSET\nC: RSET\nC: QUIT\nS: 250 a\nS: 250 b\nS: 221 c",
+        hello(&["PIPELINING"])
+    );
+    clear(&script).run(|session| {
+        session.open().unwrap();
+        for command in [
+            Command::Rset,
+            Command::Noop,
+            Command::Rset,
+            Command::Vrfy("a"),
+            Command::Rset,
+            Command::Expn("a"),
+            Command::Rset,
+            Command::Rset,
+            Command::Quit,
+        ] {
+            session.connection().command(command).unwrap();
+        }
+        let (replies, end) = collect(session);
+        assert_eq!(end, Ok(()));
+        let codes: Vec<u16> = replies.iter().map(|(_, code)| *code).collect();
+        assert_eq!(codes, [250, 250, 250, 252, 250, 550, 250, 250, 221]);
+    });
+}
+
+#[test]
+fn s11_rset_mail_rcpt_and_data_are_one_group() {
+    let script = format!(
+        "{}C: RSET\n{MAIL}{}{}C: DATA\nS: 250 a\nS: 250 b\nS: 250 c\nS: 250 d\nS: 354 go\nC: .\nS: 250 ok",
+        hello(&["PIPELINING"]),
+        rcpt(0),
+        rcpt(1)
+    );
+    clear(&script).run(|session| {
+        session.open().unwrap();
+        let from = FROM.parse().unwrap();
+        let (a, b) = ("r0@example.net".parse().unwrap(), "r1@example.net".parse().unwrap());
+        let connection = session.connection();
+        connection.command(Command::Rset).unwrap();
+        connection.command(Command::Mail(&from, &MailParameters::new())).unwrap();
+        connection.command(Command::Rcpt(&a, &RcptParameters::new())).unwrap();
+        connection.command(Command::Rcpt(&b, &RcptParameters::new())).unwrap();
+        session
+            .run(
+                smtp_proto::flow::BeginData::new(DataCommand {
+                    rules: BodyRules::new(BodyKind::SevenBit),
+                    size: None,
+                }),
+                &[],
+            )
+            .unwrap();
+        session.finish_data().unwrap();
+    });
+}
+
+#[test]
+fn s11_nothing_is_queued_behind_what_decides() {
+    let script = format!("{}C: RSET\nS: 250 ok\nC: EHLO client.test\nS: 250 x", hello(&["PIPELINING"]));
+    clear(&script).run(|session| {
+        session.open().unwrap();
+        let name = "client.test".parse().unwrap();
+        let connection = session.connection();
+        connection.command(Command::Rset).unwrap();
+        connection.command(Command::Ehlo(&name)).unwrap();
+        assert_eq!(connection.command(Command::Noop), Err(Misuse::AwaitingReply(Stage::Ehlo).into()));
+        assert_eq!(connection.command(Command::StartTls), Err(Misuse::AwaitingReply(Stage::Ehlo).into()));
+        let (replies, end) = collect(session);
+        assert_eq!((replies, end), (vec![(Stage::Rset, 250), (Stage::Ehlo, 250)], Ok(())));
+    });
+}
+
+#[test]
+fn s12_without_pipelining_one_command_is_in_flight() {
+    let three = "C: RSET\nS: 250 a\nC: RSET\nS: 250 b\nC: NOOP\nS: 250 c";
+    let run = |scenario: Scenario| {
+        scenario.run(|session| {
+            session.open().unwrap();
+            for command in [Command::Rset, Command::Rset, Command::Noop] {
+                session.connection().command(command).unwrap();
+            }
+            assert_eq!(collect(session).1, Ok(()));
+        });
+    };
+    run(clear(&format!("{}{three}", hello(&["SIZE"]))));
+    // Offered in clear only: that counts for nothing under TLS.
+    let offered_before =
+        format!("{}C: STARTTLS\nS: 220 go\ntls\n{}{three}", hello(&["STARTTLS", "PIPELINING"]), ehlo(&["SIZE"]));
+    run(secure(&offered_before));
+    // And none is known after HELO.
+    run(clear(&format!("S: 220 x\nC: EHLO client.test\nS: 500-PIPELINING\nS: 500 PIPELINING\nC: HELO client.test\nS: 250-x\nS: 250 PIPELINING\n{three}")));
+}
+
+#[test]
+fn s13_what_was_answered_is_told_exactly() {
+    for answered in 0..4 {
+        for (end, truncated) in [("close", false), ("S| 25\nclose", true), ("S| 250 ok\nclose", true)] {
+            let replies = "S: 250 ok\n".repeat(answered);
+            let script =
+                format!("{}{}{replies}\n{end}", hello(&["PIPELINING"]), "C: RSET\n".repeat(4));
+            clear(&script).run(|session| {
+                session.open().unwrap();
+                let ids: Vec<_> = (0..4).map(|_| session.connection().command(Command::Rset).unwrap()).collect();
+                let (replies, end) = collect(session);
+                assert_eq!(replies.len(), answered);
+                let stage = Some(Stage::Rset);
+                assert_eq!(end, Err(Error::Disconnected { stage, truncated, credentials_sent: false }));
+                let unanswered: Vec<_> = ids.iter().map(|&id| session.connection().is_unanswered(id)).collect();
+                assert_eq!(unanswered, (0..4).map(|i| i >= answered).collect::<Vec<_>>());
+            });
+        }
+    }
+}
+
+#[test]
+fn s13_garbage_between_replies_is_fatal_and_never_skipped() {
+    for garbage in ["what?", "25", "999 x", "250_ok"] {
+        let script = format!(
+            "{}{MAIL}{}{}C: DATA\nS: 250 ok\nS: 250 ok\nS: {garbage}\nS: 250 ok\nS: 354 go",
+            hello(&["PIPELINING"]),
+            rcpt(0),
+            rcpt(1)
+        );
+        let error = send(&script, 2).unwrap_err();
+        assert!(matches!(&error, SendError::NotSent { cause: Error::Protocol(_), .. }));
+        let told: Vec<_> = error.recipients().iter().map(|r| r.reply.is_some()).collect();
+        assert_eq!(told, [true, false]);
+    }
+}
+
+// ---- S16 to S18: words before their time ----
+
+fn to_354() -> String {
+    format!("{}{MAIL}S: 250 ok\n{}S: 250 ok\nC: DATA\n", hello(&[]), rcpt(0))
+}
+
+#[test]
+fn s16_an_early_refusal_stops_the_body() {
+    for code in [552, 451, 554] {
+        for rest in ["", "close"] {
+            let script = format!("{}S: 354 go\nC: Subject: hi\nstall\nS: {code} too big\n{rest}", to_354());
+            let error = send(&script, 1).unwrap_err();
+            assert!(
+                matches!(&error, SendError::Rejected { stage: Stage::EndOfData, reply, .. } if reply.code().get() == code),
+                "{error:?}"
+            );
+        }
+    }
+    let script = format!("{}S: 354 go\nC: Subject: hi\nstall\nS: 421 bye", to_354());
+    let error = send(&script, 1).unwrap_err();
+    assert!(matches!(error, SendError::NotSent { cause: Error::ServerClosed { .. }, .. }), "{error:?}");
+}
+
+#[test]
+fn s17_an_early_acceptance_is_fatal() {
+    let premature = SendError::from(Error::from(ProtocolError::Premature(Stage::EndOfData)));
+    let same = |result: Result<Delivery, SendError>| match (result, &premature) {
+        (Err(SendError::NotSent { cause, .. }), SendError::NotSent { cause: expected, .. }) => {
+            assert_eq!(&cause, expected);
+        }
+        (other, _) => panic!("{other:?}"),
+    };
+    same(send(&format!("{}S: 354 go\nS: 250 accepted", to_354()), 1));
+    same(send(&format!("{}S: 354 go\nS: 354 go", to_354()), 1));
+    same(send(&format!("{}S: 354 go\nC: Subject: hi\nstall\nS: 250 accepted", to_354()), 1));
+}
+
+#[test]
+fn s18_a_refusal_behind_354_sends_no_body() {
+    for code in [554, 451] {
+        let error = send(&format!("{}S: 354 go\nS: {code} no", to_354()), 1).unwrap_err();
+        assert!(
+            matches!(&error, SendError::Rejected { stage: Stage::EndOfData, reply, .. } if reply.code().get() == code),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn s19_after_a_timeout_nothing_is_said_again() {
+    let script = format!("{}S: 354 go\n{BODY_LINES}pause\nS: 250 too late", to_354());
+    clear(&script).run(|session| {
+        session.open().unwrap();
+        assert!(matches!(session.send(&to(1), BODY), Err(SendError::Unknown { cause: Error::Timeout(_), .. })));
+        session.hear_idle();
+        assert_eq!(session.command(Command::Rset), Err(Error::Poisoned));
+        assert_eq!(session.send(&to(1), BODY), Err(Error::Poisoned.into()));
+        assert_eq!(session.quit(), Err(Error::Poisoned));
+    });
+}
+
+#[test]
+fn s20_a_refused_rset_makes_the_connection_unusable() {
+    for code in [450, 500, 502, 550] {
+        clear(&format!("{}C: RSET\nS: {code} no", hello(&[]))).run(|session| {
+            session.open().unwrap();
+            assert!(matches!(session.command(Command::Rset), Err(Error::Refused { stage: Stage::Rset, .. })));
+            assert_eq!(session.send(&to(1), BODY), Err(Error::Poisoned.into()));
+        });
+    }
+}
+
+#[test]
+fn s20_a_second_ehlo_clears_what_the_first_one_brought() {
+    let script = format!(
+        "{}C: EHLO client.test\nS: 250-x\nS: 250 SIZE 5\nC: EHLO client.test\nS: 550 no",
+        hello(&["PIPELINING", "AUTH PLAIN", "STARTTLS"])
+    );
+    clear(&script).run(|session| {
+        session.open().unwrap();
+        session.hello().unwrap();
+        let capabilities = session.connection().capabilities();
+        assert!(!capabilities.supports(Extension::Pipelining) && !capabilities.supports(Extension::Auth));
+        assert_eq!(capabilities.size_limit(), Some(5));
+        let name = "client.test".parse().unwrap();
+        assert!(session.command(Command::Ehlo(&name)).is_err());
+        assert!(session.connection().capabilities().is_empty());
+        assert_eq!(session.connection().command(Command::Noop), Err(Misuse::BeforeHello.into()));
+    });
+}
+
+#[test]
+fn s21_a_helo_session_assumes_no_extension() {
+    let script = format!(
+        "S: 220 x\nC: EHLO client.test\nS: 502 no\nC: HELO client.test\nS: 250-x\nS: 250-STARTTLS\nS: 250-SIZE 1\nS: 250 AUTH PLAIN\n\
+         {MAIL}S: 250 ok\n{}S: 250 ok\nC: DATA\nS: 354 go\n{BODY_LINES}S: 250 ok",
+        rcpt(0)
+    );
+    Scenario::new(config(TlsPolicy::None)).local().script(script).run(|session| {
+        session.open().unwrap();
+        assert!(session.connection().capabilities().is_empty());
+        assert_eq!(session.start_tls(), Err(Error::Unsupported(Extension::StartTls)));
+        assert_eq!(session.auth(&mut Plain::new("", "tim", "x", "mail.example")), Err(Error::NoMechanism));
+        let eight_bit = session.send(&to(1), "Grüße\r\n".as_bytes()).unwrap_err();
+        assert!(matches!(eight_bit, SendError::NotSent { cause: Error::Body(_), .. }));
+        session.send(&to(1), BODY).unwrap();
+    });
+}
