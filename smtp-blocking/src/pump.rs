@@ -231,6 +231,8 @@ impl<S: Stream> Pump<S> {
     fn write_failed(&mut self, error: io::Error) {
         self.note(error);
         self.write_broken = true;
+        // What was taken before may still get through, so that the server answers it.
+        let _ = self.transport.flush();
     }
 
     /// Takes what the server has said already, without waiting for more.

@@ -85,7 +85,7 @@ impl Stream {
         self
     }
 
-    /// Every other call is interrupted (async: pending, and woken at once).
+    /// Every third call is interrupted (async: pending, and woken at once).
     #[must_use]
     pub fn interrupted(mut self) -> Self {
         self.interrupts = true;
@@ -138,7 +138,7 @@ impl Stream {
             Some(Ok(0))
         } else if self.would_block_at == Some(call) {
             Some(Err(io::ErrorKind::WouldBlock.into()))
-        } else if self.interrupts && call % 2 == 0 {
+        } else if self.interrupts && call % 3 == 0 {
             Some(Err(io::ErrorKind::Interrupted.into()))
         } else {
             None
