@@ -212,7 +212,7 @@ fn encode<'a>(rules: BodyRules, chunks: impl IntoIterator<Item = &'a [u8]>, writ
 }
 
 fn in_pieces(mut part: BodyPart<'_>, wire: &mut Vec<u8>) {
-    let mut dice = Dice::new(part.as_slices().first().copied().unwrap_or_default());
+    let mut dice = Dice::new(part.slices().next().unwrap_or_default());
     while !part.is_empty() {
         assert!(part.slices().all(|slice| !slice.is_empty()));
         assert_eq!(part.slices().map(<[u8]>::len).sum::<usize>(), part.len());
