@@ -5,6 +5,8 @@
 //! one piece of memory. Ratios are against the floor that does the same: borrowed replies against the bare parser,
 //! owned ones against the parser with the text.
 
+#![allow(clippy::panic, clippy::unwrap_used)]
+
 mod measure;
 
 use std::hint::black_box;
