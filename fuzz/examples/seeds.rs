@@ -174,6 +174,7 @@ const COMMAND: &[(&str, &[u8])] = &[
     ("vrfy", b"Vpostmaster"),
     ("vrfy-injection", b"Va@b>\r\nDATA\r\nInjected\r\n.\r\nQUIT\r\n"),
     ("vrfy-empty", b"V "),
+    ("vrfy-utf8", "VGrüße".as_bytes()),
     ("expn", b"Xstaff"),
     ("help", b"?"),
     ("help-topic", b"?DATA"),

@@ -293,7 +293,9 @@ fn fixed(expected: &str, command: Command<'_>) {
 
 fn free_text(verb: &str, text: &str, command: Command<'_>) {
     if let Some(line) = accepted(line_of(command, MAX_LINE)) {
-        assert_eq!(line, format!("{verb}{text}"));
+        // RFC 6531 §3.7.4.2.
+        let utf8 = matches!(verb, "VRFY " | "EXPN ") && !text.is_ascii();
+        assert_eq!(line, format!("{verb}{text}{}", if utf8 { " SMTPUTF8" } else { "" }));
     }
 }
 

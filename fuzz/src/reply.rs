@@ -22,7 +22,7 @@ pub fn reply(input: &[u8]) {
             whole.replies.iter().for_each(round_trip);
             whole.replies.iter().for_each(shown_on_one_line);
         }
-        whole.error.iter().for_each(|error| one_line(error));
+        whole.error.iter().for_each(one_line);
     }
     waiting(input);
 }

@@ -4,6 +4,8 @@
 //! same slices, found with `memchr` at each line end, without any check for stray ends or refused octets. The
 //! slices go nowhere, as into a vectored write.
 
+#![allow(clippy::unwrap_used)]
+
 mod measure;
 
 use std::hint::black_box;

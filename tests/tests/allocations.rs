@@ -1,6 +1,8 @@
 //! What is allocated, counted: nothing a body chunk, one piece of memory a reply, and no more for a long
 //! message than for a short one. And how much is held while a server sends whatever it wants.
 
+#![allow(clippy::unwrap_used)]
+
 use std::hint::black_box;
 
 use allocation_counter::{AllocationInfo, measure};

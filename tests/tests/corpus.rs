@@ -1,5 +1,7 @@
 //! Replays the seeds of the fuzz targets, and whatever the fuzzer has left here, without a fuzzer.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;
 

@@ -1,5 +1,7 @@
 //! `smtp-proto` links into a program without `std`, and works there.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::process::Command;
 

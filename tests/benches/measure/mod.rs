@@ -3,6 +3,8 @@
 //! What else the machine does makes a turn slower and never faster, so the minimum is what the code takes. A
 //! figure means something beside the others of its table only: they were taken in turns with it.
 
+#![allow(unreachable_pub)] // It is a module of each bench.
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
