@@ -60,6 +60,9 @@ impl Script {
                     other => Step::Wait(seconds(other).unwrap_or_else(|| panic!("line {number}: {other:?}?"))),
                 },
             };
+            if step == Step::Client(Vec::new()) || step == Step::Server(Vec::new()) {
+                continue;
+            }
             match (steps.last_mut(), step) {
                 (Some((_, Step::Server(before))), Step::Server(more)) if joined => before.extend(more),
                 (Some((_, Step::Client(before))), Step::Client(more)) => before.extend(more),

@@ -189,8 +189,11 @@ impl Session {
     pub fn run<F: Flow>(&mut self, mut flow: F, chunks: &[&[u8]]) -> Result<F::Output, F::Error> {
         self.feed_all();
         let mut rounds = 0;
+        let mut before = None;
         loop {
-            rounds += 1;
+            let progress = Some((self.peer.progress(), self.inbox.len(), self.now));
+            rounds = if before == progress { rounds + 1 } else { 0 };
+            before = progress;
             assert!(rounds < SPIN, "no progress; the script is at {}", self.peer.position());
             let step = flow.poll(&mut self.connection)?;
             self.watch_clock();
@@ -204,15 +207,9 @@ impl Session {
                     return Ok(output);
                 }
                 // What has arrived is heard before anything is done about the step.
-                Step::Continue | Step::SupplyBody { .. } if self.feed_one() => rounds = 0,
-                Step::Continue if !self.connection.output().is_empty() => {
-                    self.write_some();
-                    rounds = 0;
-                }
-                Step::Continue => {
-                    self.listen();
-                    rounds = 0;
-                }
+                Step::Continue | Step::SupplyBody { .. } if self.feed_one() => {}
+                Step::Continue if !self.connection.output().is_empty() => self.write_some(),
+                Step::Continue => self.listen(),
                 Step::UpgradeTls(upgrade) => {
                     self.feed_all();
                     if self.connection.failure().is_none() {
@@ -229,12 +226,8 @@ impl Session {
                     if let Some(failure) = self.connection.failure() {
                         return Err(failure.clone().into());
                     }
-                    rounds = 0;
                 }
-                Step::SupplyBody { .. } => {
-                    self.supply(&mut flow, chunks)?;
-                    rounds = 0;
-                }
+                Step::SupplyBody { .. } => self.supply(&mut flow, chunks)?,
             }
         }
     }
