@@ -117,11 +117,10 @@ impl<S: Stream> Pump<S> {
     ) -> Result<Progress<F::Output>, Error<F::Error>> {
         let busy = self.begin();
         let pump = &mut *busy.0;
-        poll_fn(|cx| {
-            pump.listen(cx);
-            Poll::Ready(())
-        })
-        .await;
+        if pump.connection.is_idle() {
+            // What the server said unasked is heard before anything is asked of it.
+            poll_fn(|cx| Poll::Ready(pump.listen(cx))).await;
+        }
         let progress = loop {
             let step = flow.poll(&mut pump.connection);
             pump.message = pump.connection.body_id().or(pump.message);

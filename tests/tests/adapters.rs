@@ -266,10 +266,7 @@ const CASES: &[Case] = &[
             C: QUIT
             S: 221 bye
             ",
-        ops: &[
-            Op::Send(&["bob@example.org", "carol@example.org"], b"Subject: x\n\n.dot\rlast"),
-            Op::Quit,
-        ],
+        ops: &[Op::Send(&["bob@example.org", "carol@example.org"], b"Subject: x\n\n.dot\rlast"), Op::Quit],
     },
     Case {
         name: "one command at a time, every recipient refused",
@@ -386,7 +383,11 @@ const CASES: &[Case] = &[
         ops: &[Op::Noop, Op::Noop, Op::Quit],
     },
     Case { name: "a greeting that is none", script: "S: SSH-2.0-x", ops: &[Op::Noop, Op::Quit] },
-    Case { name: "the server refuses to serve", script: "S: 554 no", ops: &[Op::Send(&["b@example.org"], b"x")] },
+    Case {
+        name: "the server refuses to serve",
+        script: "S: 554 no",
+        ops: &[Op::Send(&["b@example.org"], b"x")],
+    },
     Case {
         name: "no reply in time",
         script: "
@@ -472,7 +473,11 @@ fn check_truth(case: &Case, call: usize, results: &Results, peer: &PeerHandle) {
     for (op, result) in case.ops.iter().zip(results) {
         if let Op::Send(..) | Op::ByHand(..) = op {
             let accepted_by_script = case.script.contains("queued as");
-            assert!(!result.starts_with("Ok") || (accepted_by_script && heard_all), "{}: {result}", case.name);
+            assert!(
+                !result.starts_with("Ok") || (accepted_by_script && heard_all),
+                "{}: {result}",
+                case.name
+            );
             assert!(!result.contains("NotSent") || !heard_all, "{}, call {call}: {result}", case.name);
         }
     }

@@ -745,10 +745,14 @@ impl Connection {
         !matches!(self.receiving, Phase::TlsPending | Phase::Greeting)
     }
 
-    /// Whether nothing is queued, in flight or half said: the session is in a known state.
+    /// Whether nothing is queued, in flight or half said, and no TLS handshake is due: what the transport
+    /// delivers now, the server says unasked.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.failure.is_none() && self.pipeline.is_empty() && self.parser.is_blank()
+        self.failure.is_none()
+            && self.receiving != Phase::TlsPending
+            && self.pipeline.is_empty()
+            && self.parser.is_blank()
     }
 
     /// Whether a mail transaction is open or being opened.
