@@ -119,7 +119,11 @@ impl<S: Stream> Pump<S> {
         let pump = &mut *busy.0;
         if pump.connection.is_idle() {
             // What the server said unasked is heard before anything is asked of it.
-            poll_fn(|cx| Poll::Ready(pump.listen(cx))).await;
+            poll_fn(|cx| {
+                pump.listen(cx);
+                Poll::Ready(())
+            })
+            .await;
         }
         let progress = loop {
             let step = flow.poll(&mut pump.connection);

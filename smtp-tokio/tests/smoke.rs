@@ -1,4 +1,5 @@
 //! The client against a server played by hand, in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::future::Future;
 use std::pin::pin;
