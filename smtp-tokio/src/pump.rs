@@ -4,6 +4,7 @@
 //! touched at all while octets move without waiting. Whatever has been said and heard is kept here and in the
 //! connection, never in a future: a future that is dropped half way takes nothing with it but the flow.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -36,7 +37,7 @@ pub(crate) struct Pump<S: Stream> {
     /// A write failed; what the server said before it closed may still be read.
     write_broken: bool,
     /// What is left to write of a body part whose octets the caller has taken back.
-    spill: Vec<u8>,
+    spill: VecDeque<u8>,
     /// The end of the latest message.
     message: Option<CommandId>,
     /// The error underneath the connection's failure.
@@ -91,7 +92,7 @@ impl<S: Stream> Pump<S> {
             clock: None,
             flushed: true,
             write_broken: false,
-            spill: Vec::new(),
+            spill: VecDeque::new(),
             message: None,
             io: None,
             busy: false,
@@ -151,15 +152,20 @@ impl<S: Stream> Pump<S> {
             Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
         })
         .await;
-        if result.is_err() {
-            pump.connection.tls_failed();
-        }
         busy.end();
         result
     }
 
+    /// The handshake failed, or took too long: nothing is ever said in clear again.
+    pub(crate) fn tls_failed(&mut self, error: io::Error) -> Error {
+        self.connection.tls_failed();
+        self.transport = Transport::Gone;
+        let failure = self.connection.failure().cloned();
+        Error::new(failure.unwrap_or(smtp_proto::Error::TlsFailed), Some(error))
+    }
+
     /// Notes an error that is no reason of its own: the connection's failure will name what it means.
-    pub(crate) fn note(&mut self, error: io::Error) {
+    fn note(&mut self, error: io::Error) {
         self.io.get_or_insert(error);
     }
 
@@ -233,7 +239,7 @@ impl<S: Stream> Pump<S> {
             ready!(self.poll_turn(cx, Some(part)));
         }
         if self.connection.wants_body() {
-            self.listen(cx);
+            let _ = self.poll_read(cx);
         }
         Poll::Ready(())
     }
@@ -246,7 +252,7 @@ impl<S: Stream> Pump<S> {
         let mut part = self.connection.body(chunk).map_err(io::Error::other)?;
         let consumed = part.consumed();
         if self.poll_part(cx, &mut part).is_pending() {
-            part.slices().for_each(|slice| self.spill.extend_from_slice(slice));
+            part.slices().for_each(|slice| self.spill.extend(slice));
         }
         self.body_failure().map_or(Poll::Ready(Ok(consumed)), |error| Poll::Ready(Err(error)))
     }
@@ -293,9 +299,10 @@ impl<S: Stream> Pump<S> {
         }
         let none: &[&[u8]] = &[];
         let body = part.as_ref().map_or(none, |part| part.as_slices());
-        let mut slices = [IoSlice::new(&[]); 34];
+        let (spill, wrapped) = self.spill.as_slices();
+        let mut slices = [IoSlice::new(&[]); 35];
         let mut count = 0;
-        let all = [&*self.spill].into_iter().chain(body.iter().copied()).chain([self.connection.output()]);
+        let all = [spill, wrapped].into_iter().chain(body.iter().copied()).chain([self.connection.output()]);
         for (place, slice) in slices.iter_mut().zip(all.filter(|slice| !slice.is_empty())) {
             *place = IoSlice::new(slice);
             count += 1;
@@ -344,9 +351,13 @@ impl<S: Stream> Pump<S> {
         self.write_broken = true;
     }
 
-    /// Takes what the server has said already, without waiting for more. That it has closed is left for the
-    /// next read to tell.
+    /// Takes what the server has said already, without waiting for more. That it has closed ends a body under
+    /// way; otherwise it is left for the next read to tell.
     fn listen(&mut self, cx: &mut Context<'_>) {
+        if self.connection.wants_body() {
+            let _ = self.poll_read(cx);
+            return;
+        }
         let mut buffer = ReadBuf::new(&mut self.buffer);
         if let Poll::Ready(Ok(())) = self.transport.poll_read(cx, &mut buffer) {
             self.connection.receive(buffer.filled());

@@ -1,4 +1,5 @@
 //! The client against a server played by hand, in memory.
+#![allow(clippy::unwrap_used)]
 
 use std::future::Future;
 use std::pin::pin;
