@@ -23,8 +23,11 @@ use crate::{Error, Stream};
 /// Budgets beyond this are none: clocks overflow somewhere above.
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
-/// The most octets of a message that one write of a [`DataWriter`](crate::DataWriter) takes.
+/// Most octets of a message that one write of a [`DataWriter`](crate::DataWriter) takes.
 const MAX_WRITE: usize = 64 * 1024;
+
+/// Most slices that go into one write.
+const SLICES: usize = 64;
 
 /// The connection, its transport, and the clock between them.
 pub(crate) struct Pump<S: Stream> {
@@ -297,12 +300,11 @@ impl<S: Stream> Pump<S> {
         if self.write_broken {
             return Poll::Pending;
         }
-        let none: &[&[u8]] = &[];
-        let body = part.as_ref().map_or(none, |part| part.as_slices());
+        let body = part.as_ref().into_iter().flat_map(|part| part.slices());
         let (spill, wrapped) = self.spill.as_slices();
-        let mut slices = [IoSlice::new(&[]); 35];
+        let mut slices = [IoSlice::new(&[]); SLICES];
         let mut count = 0;
-        let all = [spill, wrapped].into_iter().chain(body.iter().copied()).chain([self.connection.output()]);
+        let all = [spill, wrapped].into_iter().chain(body).chain([self.connection.output()]);
         for (place, slice) in slices.iter_mut().zip(all.filter(|slice| !slice.is_empty())) {
             *place = IoSlice::new(slice);
             count += 1;
