@@ -37,6 +37,8 @@ pub(crate) struct Pump<S: Stream> {
     waiting: Option<Timeout>,
     clock: Option<Pin<Box<Sleep>>>,
     flushed: bool,
+    /// The last write had to wait.
+    blocked: bool,
     /// A write failed; what the server said before it closed may still be read.
     write_broken: bool,
     /// What is left to write of a body part whose octets the caller has taken back.
@@ -94,6 +96,7 @@ impl<S: Stream> Pump<S> {
             waiting: None,
             clock: None,
             flushed: true,
+            blocked: false,
             write_broken: false,
             spill: VecDeque::new(),
             message: None,
@@ -281,7 +284,13 @@ impl<S: Stream> Pump<S> {
     /// Moves octets, once: writes if there is something to write, and reads if the transport takes nothing, so
     /// that two full buffers never face each other. Ready when something has changed.
     fn poll_turn(&mut self, cx: &mut Context<'_>, part: Option<&mut BodyPart<'_>>) -> Poll<()> {
-        if self.poll_write(cx, part).is_ready() || self.poll_read(cx).is_ready() {
+        // Where the last write had to wait, the server is heard first: it may have refused what is being sent.
+        let moved = if self.blocked {
+            self.poll_read(cx).is_ready() || self.poll_write(cx, part).is_ready()
+        } else {
+            self.poll_write(cx, part).is_ready() || self.poll_read(cx).is_ready()
+        };
+        if moved {
             return Poll::Ready(());
         }
         if self.connection.timeout().is_none() {
@@ -313,7 +322,9 @@ impl<S: Stream> Pump<S> {
             let _ = self.poll_flush(cx);
             return Poll::Pending;
         }
-        let result = ready!(self.transport.poll_write_vectored(cx, slices.get(..count).unwrap_or_default()));
+        let result = self.transport.poll_write_vectored(cx, slices.get(..count).unwrap_or_default());
+        self.blocked = result.is_pending();
+        let result = ready!(result);
         self.flushed = false;
         match result {
             Ok(0) => self.write_failed(io::ErrorKind::WriteZero.into()),
