@@ -220,13 +220,12 @@ impl<S: Stream> Client<S> {
         let Transport::Plain(stream) = std::mem::replace(&mut self.pump.transport, Transport::Gone) else {
             return Err(smtp_proto::Error::Poisoned.into());
         };
-        let upgraded = self.pump.handshake(upgrade(stream, token.server_name().to_owned())).await;
-        let connection = self.pump.connection;
-        let stream = upgraded.map_err(|io| {
-            let failure = connection.failure().cloned();
-            Error::new(failure.unwrap_or(smtp_proto::Error::TlsFailed), Some(io))
-        })?;
-        let mut client = Client::assemble(Pump::new(connection, Transport::Plain(Box::pin(stream))));
+        let stream = match self.pump.handshake(upgrade(stream, token.server_name().to_owned())).await {
+            Ok(stream) => stream,
+            Err(error) => return Err(self.pump.tls_failed(error)),
+        };
+        let mut client =
+            Client::assemble(Pump::new(self.pump.connection, Transport::Plain(Box::pin(stream))));
         client.pump.connection.tls_established(token)?;
         client.run(&mut flow, &mut Source::None).await?;
         Ok(client)
@@ -553,24 +552,18 @@ impl<S: Stream> Client<S> {
         loop {
             match self.pump.drive(flow, source).await? {
                 Progress::Done(output) => return Ok(output),
-                Progress::UpgradeTls(upgrade) => self.handshake(upgrade).await,
+                Progress::UpgradeTls(upgrade) => self.handshake(upgrade).await.map_err(Error::widen)?,
             }
         }
     }
 
-    /// Does the TLS handshake. If it fails, the flow finds the connection poisoned and says why.
-    async fn handshake(&mut self, upgrade: TlsUpgrade) {
+    /// Does the TLS handshake.
+    async fn handshake(&mut self, upgrade: TlsUpgrade) -> Result<(), Error> {
         match self.upgraded(&upgrade).await {
-            Ok(transport) => {
-                self.pump.transport = transport;
-                // The token came from this connection's present state, so it is welcome there.
-                let _ = self.pump.connection.tls_established(upgrade);
-            }
-            Err(error) => {
-                self.pump.note(error);
-                self.pump.connection.tls_failed();
-            }
+            Ok(transport) => self.pump.transport = transport,
+            Err(error) => return Err(self.pump.tls_failed(error)),
         }
+        Ok(self.pump.connection.tls_established(upgrade)?)
     }
 
     #[cfg(feature = "rustls")]

@@ -11,8 +11,8 @@ use tokio::io::AsyncWrite;
 use crate::pump::{Progress, Pump, Source};
 use crate::{SendError, Stream};
 
-/// Takes a message and sends it as it is written, dot-stuffed. Each write becomes one on the transport: wrap
-/// it in a [`BufWriter`](tokio::io::BufWriter) if yours are small.
+/// Takes a message and sends it as it is written, dot-stuffed. Each write, of up to 64 KiB, becomes
+/// one on the transport: wrap it in a [`BufWriter`](tokio::io::BufWriter) if yours are small.
 ///
 /// Only [`finish`](Self::finish) commits the message. A writer that is dropped before closes the connection
 /// without the terminator, and the server discards what it got.

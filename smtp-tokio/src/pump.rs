@@ -4,6 +4,7 @@
 //! touched at all while octets move without waiting. Whatever has been said and heard is kept here and in the
 //! connection, never in a future: a future that is dropped half way takes nothing with it but the flow.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -22,7 +23,7 @@ use crate::{Error, Stream};
 /// Budgets beyond this are none: clocks overflow somewhere above.
 const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
-/// The most octets of a message that one write of a [`DataWriter`](crate::DataWriter) takes.
+/// Most octets of a message that one write of a [`DataWriter`](crate::DataWriter) takes.
 const MAX_WRITE: usize = 64 * 1024;
 
 /// Most slices that go into one write.
@@ -36,10 +37,12 @@ pub(crate) struct Pump<S: Stream> {
     waiting: Option<Timeout>,
     clock: Option<Pin<Box<Sleep>>>,
     flushed: bool,
+    /// The last write had to wait.
+    blocked: bool,
     /// A write failed; what the server said before it closed may still be read.
     write_broken: bool,
     /// What is left to write of a body part whose octets the caller has taken back.
-    spill: Vec<u8>,
+    spill: VecDeque<u8>,
     /// The end of the latest message.
     message: Option<CommandId>,
     /// The error underneath the connection's failure.
@@ -93,8 +96,9 @@ impl<S: Stream> Pump<S> {
             waiting: None,
             clock: None,
             flushed: true,
+            blocked: false,
             write_broken: false,
-            spill: Vec::new(),
+            spill: VecDeque::new(),
             message: None,
             io: None,
             busy: false,
@@ -157,15 +161,20 @@ impl<S: Stream> Pump<S> {
             Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
         })
         .await;
-        if result.is_err() {
-            pump.connection.tls_failed();
-        }
         busy.end();
         result
     }
 
+    /// The handshake failed, or took too long: nothing is ever said in clear again.
+    pub(crate) fn tls_failed(&mut self, error: io::Error) -> Error {
+        self.connection.tls_failed();
+        self.transport = Transport::Gone;
+        let failure = self.connection.failure().cloned();
+        Error::new(failure.unwrap_or(smtp_proto::Error::TlsFailed), Some(error))
+    }
+
     /// Notes an error that is no reason of its own: the connection's failure will name what it means.
-    pub(crate) fn note(&mut self, error: io::Error) {
+    fn note(&mut self, error: io::Error) {
         self.io.get_or_insert(error);
     }
 
@@ -239,7 +248,7 @@ impl<S: Stream> Pump<S> {
             ready!(self.poll_turn(cx, Some(part)));
         }
         if self.connection.wants_body() {
-            self.listen(cx);
+            let _ = self.poll_read(cx);
         }
         Poll::Ready(())
     }
@@ -252,7 +261,7 @@ impl<S: Stream> Pump<S> {
         let mut part = self.connection.body(chunk).map_err(io::Error::other)?;
         let consumed = part.consumed();
         if self.poll_part(cx, &mut part).is_pending() {
-            part.slices().for_each(|slice| self.spill.extend_from_slice(slice));
+            part.slices().for_each(|slice| self.spill.extend(slice));
         }
         self.body_failure().map_or(Poll::Ready(Ok(consumed)), |error| Poll::Ready(Err(error)))
     }
@@ -278,7 +287,13 @@ impl<S: Stream> Pump<S> {
     /// Moves octets, once: writes if there is something to write, and reads if the transport takes nothing, so
     /// that two full buffers never face each other. Ready when something has changed.
     fn poll_turn(&mut self, cx: &mut Context<'_>, part: Option<&mut BodyPart<'_>>) -> Poll<()> {
-        if self.poll_write(cx, part).is_ready() || self.poll_read(cx).is_ready() {
+        // Where the last write had to wait, the server is heard first: it may have refused what is being sent.
+        let moved = if self.blocked {
+            self.poll_read(cx).is_ready() || self.poll_write(cx, part).is_ready()
+        } else {
+            self.poll_write(cx, part).is_ready() || self.poll_read(cx).is_ready()
+        };
+        if moved {
             return Poll::Ready(());
         }
         if self.connection.timeout().is_none() {
@@ -297,10 +312,11 @@ impl<S: Stream> Pump<S> {
         if self.write_broken {
             return Poll::Pending;
         }
+        let body = part.as_ref().into_iter().flat_map(|part| part.slices());
+        let (spill, wrapped) = self.spill.as_slices();
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut count = 0;
-        let body = part.as_ref().into_iter().flat_map(|part| part.slices());
-        let all = [&*self.spill].into_iter().chain(body).chain([self.connection.output()]);
+        let all = [spill, wrapped].into_iter().chain(body).chain([self.connection.output()]);
         for (place, slice) in slices.iter_mut().zip(all.filter(|slice| !slice.is_empty())) {
             *place = IoSlice::new(slice);
             count += 1;
@@ -309,7 +325,9 @@ impl<S: Stream> Pump<S> {
             let _ = self.poll_flush(cx);
             return Poll::Pending;
         }
-        let result = ready!(self.transport.poll_write_vectored(cx, slices.get(..count).unwrap_or_default()));
+        let result = self.transport.poll_write_vectored(cx, slices.get(..count).unwrap_or_default());
+        self.blocked = result.is_pending();
+        let result = ready!(result);
         self.flushed = false;
         match result {
             Ok(0) => self.write_failed(io::ErrorKind::WriteZero.into()),
@@ -349,9 +367,13 @@ impl<S: Stream> Pump<S> {
         self.write_broken = true;
     }
 
-    /// Takes what the server has said already, without waiting for more. That it has closed is left for the
-    /// next read to tell.
+    /// Takes what the server has said already, without waiting for more. That it has closed ends a body under
+    /// way; otherwise it is left for the next read to tell.
     fn listen(&mut self, cx: &mut Context<'_>) {
+        if self.connection.wants_body() {
+            let _ = self.poll_read(cx);
+            return;
+        }
         let mut buffer = ReadBuf::new(&mut self.buffer);
         if let Poll::Ready(Ok(())) = self.transport.poll_read(cx, &mut buffer) {
             self.connection.receive(buffer.filled());

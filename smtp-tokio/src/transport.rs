@@ -4,7 +4,9 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
+#[cfg(feature = "rustls")]
+use tokio::io::{AsyncRead as _, AsyncWrite as _};
 
 use crate::Stream;
 

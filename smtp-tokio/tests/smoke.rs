@@ -1,5 +1,5 @@
 //! The client against a server played by hand, in memory.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used)]
 
 use std::future::Future;
 use std::pin::pin;
