@@ -551,3 +551,18 @@ fn a21_a_loss_after_the_secret_left_says_so() {
         assert!(error.to_string().contains("credentials were transmitted"));
     }
 }
+
+#[test]
+fn a21_a_loss_before_any_response_says_nothing_of_credentials() {
+    for (lines, sent) in [
+        ("C: AUTH LOGIN\nclose", false),
+        ("C: AUTH LOGIN\nS: 334\nC: dGlt\nclose", true),
+        ("C: AUTH LOGIN\nS: 334 !!\nC: *\nclose", false),
+    ] {
+        let error = exchange("LOGIN", lines, &mut login()).unwrap_err();
+        assert!(
+            matches!(error, Error::Disconnected { credentials_sent, .. } if credentials_sent == sent),
+            "{lines} {error:?}"
+        );
+    }
+}

@@ -80,6 +80,8 @@ pub struct Connection {
     capabilities: Capabilities,
     security: Security,
     authenticated: bool,
+    /// Whether the AUTH exchange under way has had a response in it.
+    credentials_said: bool,
     /// Whether the mail transaction was begun with SMTPUTF8 (RFC 6531 §3.4).
     smtp_utf8: bool,
     /// The body kind that MAIL declared.
@@ -134,6 +136,7 @@ impl Connection {
                 Peer::Remote => Security::Plaintext,
             },
             authenticated: false,
+            credentials_said: false,
             smtp_utf8: false,
             body_kind: BodyKind::SevenBit,
             data: None,
@@ -214,7 +217,8 @@ impl Connection {
         if stage == Some(Stage::Quit) {
             return Ok(Some(self.close()));
         }
-        let credentials_sent = stage == Some(Stage::Auth) && self.pipeline.front_left();
+        let credentials_sent =
+            stage == Some(Stage::Auth) && self.credentials_said && self.pipeline.front_left();
         Err(Error::Disconnected { stage, truncated: !self.parser.is_blank(), credentials_sent })
     }
 
@@ -444,6 +448,9 @@ impl Connection {
         if let Command::Ehlo(_) | Command::Helo(_) = command {
             self.capabilities = Capabilities::default();
         }
+        if let Command::Auth(auth) = command {
+            self.credentials_said = auth.initial_response.is_some();
+        }
         if let Command::Mail(_, parameters) = command {
             self.smtp_utf8 = parameters.declares_smtp_utf8();
             self.body_kind = parameters.declared_body().unwrap_or(BodyKind::SevenBit);
@@ -511,7 +518,9 @@ impl Connection {
     /// [`Misuse::NoChallenge`] if none waits; [`Error::Command`] if the response is too long for a line.
     pub fn auth_respond(&mut self, response: &[u8]) -> Result<CommandId, Error> {
         let len = command::auth_response_len(response);
-        self.auth_line(len, |out| command::encode_auth_response(response, out))
+        let id = self.auth_line(len, |out| command::encode_auth_response(response, out))?;
+        self.credentials_said = true;
+        Ok(id)
     }
 
     /// Breaks the AUTH exchange off with `*`; the server answers 501 (RFC 4954 §4).
