@@ -288,12 +288,11 @@ impl<S: Stream> Pump<S> {
     /// that two full buffers never face each other. Ready when something has changed.
     fn poll_turn(&mut self, cx: &mut Context<'_>, part: Option<&mut BodyPart<'_>>) -> Poll<()> {
         // Where the last write had to wait, the server is heard first: it may have refused what is being sent.
-        let moved = if self.blocked {
-            self.poll_read(cx).is_ready() || self.poll_write(cx, part).is_ready()
-        } else {
-            self.poll_write(cx, part).is_ready() || self.poll_read(cx).is_ready()
-        };
-        if moved {
+        let read_first = self.blocked;
+        if (read_first && self.poll_read(cx).is_ready())
+            || self.poll_write(cx, part).is_ready()
+            || (!read_first && self.poll_read(cx).is_ready())
+        {
             return Poll::Ready(());
         }
         if self.connection.timeout().is_none() {

@@ -91,7 +91,7 @@ fn t06_nothing_learned_in_clear_outlives_the_handshake() {
                         connection.command(Command::StartTls)?;
                         queued = true;
                     }
-                    while let Some(event) = connection.poll_event()? {
+                    if let Some(event) = connection.poll_event()? {
                         assert!(matches!(event, Event::Reply { stage: Stage::StartTls, .. }));
                         assert!(connection.capabilities().is_empty(), "forgotten with the 220 already");
                         return Ok(Step::UpgradeTls(connection.tls_upgrade().expect("a handshake is due")));
@@ -176,13 +176,9 @@ fn t10_only_220_begins_tls() {
 fn t11_a_refused_ehlo_never_leads_to_helo_where_tls_is_required() {
     for code in [500, 501, 502, 504, 530, 550, 554, 450] {
         let script = format!("S: 220 x\nC: EHLO client.test\nS: {code} no");
-        for policy in [TlsPolicy::Required] {
-            let opened = Scenario::new(config(policy)).script(&script).run(open_and_insist);
-            let error = opened.expect_err("refused");
-            assert!(
-                matches!(&error, Error::Refused { stage: Stage::Ehlo, reply } if reply.code().get() == code)
-            );
-        }
+        let opened = Scenario::new(config(TlsPolicy::Required)).script(&script).run(open_and_insist);
+        let error = opened.expect_err("refused");
+        assert!(matches!(&error, Error::Refused { stage: Stage::Ehlo, reply } if reply.code().get() == code));
         let implicit = format!("tls\n{script}");
         let opened =
             Scenario::new(config(TlsPolicy::Implicit)).script(&implicit).run(|session| session.open());
