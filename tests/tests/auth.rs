@@ -148,9 +148,20 @@ fn a02_clear_text_is_for_a_local_peer_or_on_request() {
     for local in ["127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "::ffff:127.0.0.1"] {
         assert_eq!(of(local), Peer::Local, "{local}");
     }
-    for remote in
-        ["0.0.0.0", "::", "10.0.0.1", "192.168.1.1", "169.254.1.1", "fe80::1", "fc00::1", "::ffff:10.0.0.1", "128.0.0.1", "126.255.255.255", "::2", "::127.0.0.1"]
-    {
+    for remote in [
+        "0.0.0.0",
+        "::",
+        "10.0.0.1",
+        "192.168.1.1",
+        "169.254.1.1",
+        "fe80::1",
+        "fc00::1",
+        "::ffff:10.0.0.1",
+        "128.0.0.1",
+        "126.255.255.255",
+        "::2",
+        "::127.0.0.1",
+    ] {
         assert_eq!(of(remote), Peer::Remote, "{remote}");
     }
 }
@@ -218,7 +229,11 @@ fn a06_a_flood_of_challenges_is_broken_off() {
 }
 
 /// As [`exchange`], where the server says 235 and the client does not believe it.
-fn exchange_unauthenticated(mechanisms: &str, lines: &str, mechanism: &mut dyn Mechanism) -> Result<(), Error> {
+fn exchange_unauthenticated(
+    mechanisms: &str,
+    lines: &str,
+    mechanism: &mut dyn Mechanism,
+) -> Result<(), Error> {
     let script = format!("{}{lines}", hello_tls(&[&format!("AUTH {mechanisms}")]));
     secure(&script).run(|session| {
         session.open()?;
@@ -278,8 +293,9 @@ fn a10_any_challenge_is_digested_as_octets_or_refused() {
         Err(Error::Protocol(ProtocolError::Reply { stage: Some(Stage::Auth), .. }))
     ));
     // With room for it, the mechanism has a bound of its own.
-    let config = config(TlsPolicy::None)
-        .limits(smtp_proto::reply::ReplyLimits::default().with_line(120_000).with_reply(120_000).with_unread(240_000));
+    let config = config(TlsPolicy::None).limits(
+        smtp_proto::reply::ReplyLimits::default().with_line(120_000).with_reply(120_000).with_unread(240_000),
+    );
     let script = format!("{}{lines}\nC: *\nS: 501 no", hello(&["AUTH CRAM-MD5"]));
     Scenario::new(config).script(script).run(|session| {
         let failure = failed(authenticate(session, &mut cram()));
@@ -317,7 +333,13 @@ fn check_key(key: &[u8]) {
 
 #[test]
 fn a12_login_ignores_what_the_prompts_say() {
-    for (first, second) in [("VXNlcm5hbWU6", "UGFzc3dvcmQ6"), ("UGFzc3dvcmQ6", "VXNlcm5hbWU6"), ("", ""), ("AAAA", "/w=="), ("anything", "anything")] {
+    for (first, second) in [
+        ("VXNlcm5hbWU6", "UGFzc3dvcmQ6"),
+        ("UGFzc3dvcmQ6", "VXNlcm5hbWU6"),
+        ("", ""),
+        ("AAAA", "/w=="),
+        ("anything", "anything"),
+    ] {
         let lines = format!("C: AUTH LOGIN\nS: 334 {first}\nC: dGlt\nS: 334 {second}\nC: dGFuc3RhYWY=\n");
         exchange("LOGIN", &format!("{lines}S: 235 ok"), &mut login()).unwrap();
         let third = format!("{lines}S: 334 {first}\nC: *\nS: 501 no");
@@ -343,7 +365,8 @@ fn a13_a14_a_refused_token_is_acknowledged() {
         assert_eq!(failure.cause, None);
         // A14: the server is the authority.
         exchange(name, &format!("{begin}S: 235 ok"), mechanism).unwrap();
-        let failure = failed(exchange(name, &format!("{begin}S: 334 {}\nC: *\nS: 501 no", b64(json)), mechanism));
+        let failure =
+            failed(exchange(name, &format!("{begin}S: 334 {}\nC: *\nS: 501 no", b64(json)), mechanism));
         assert_eq!(failure.cause, Some(MechanismError::UnexpectedChallenge));
         assert!(exchange(name, &format!("{begin}S: 250 ok"), mechanism).unwrap_err().is_fatal());
     }
@@ -409,7 +432,8 @@ fn a17_a_long_initial_response_waits_for_its_own_line() {
     }
     // A challenge that asks for something else does not get it.
     let lines = format!("C: AUTH PLAIN\nS: 334 {}\nC: *\nS: 501 no", b64("who are you?"));
-    let failure = failed(exchange("PLAIN", &lines, &mut Plain::new("", "tim", "p".repeat(999).as_str(), HOST)));
+    let failure =
+        failed(exchange("PLAIN", &lines, &mut Plain::new("", "tim", "p".repeat(999).as_str(), HOST)));
     assert_eq!(failure.cause, Some(MechanismError::UnexpectedChallenge));
 }
 
@@ -451,8 +475,13 @@ fn a18_the_old_form_of_the_keyword_is_read_and_never_echoed() {
         secure(&script).run(|session| authenticate(session, &mut plain()).unwrap());
     }
     // What a mechanism calls itself is held to the grammar.
-    let mut evil =
-        Bearer { name: "X\r\nQUIT", initial: Vec::new(), acknowledgement: b"", reveals: false, refusal: None };
+    let mut evil = Bearer {
+        name: "X\r\nQUIT",
+        initial: Vec::new(),
+        acknowledgement: b"",
+        reveals: false,
+        refusal: None,
+    };
     secure(&hello_tls(&["AUTH X"])).run(|session| {
         assert!(authenticate(session, &mut evil).is_err());
     });
@@ -467,7 +496,8 @@ fn a19_mechanism_names_match_whole() {
     for mechanism in mechanisms {
         assert_eq!(exchange(&junk, "", mechanism), Err(Error::NoMechanism));
     }
-    exchange(&format!("{junk} PLAIN"), &format!("C: AUTH PLAIN {PLAIN_IR}\nS: 235 ok"), &mut plain()).unwrap();
+    exchange(&format!("{junk} PLAIN"), &format!("C: AUTH PLAIN {PLAIN_IR}\nS: 235 ok"), &mut plain())
+        .unwrap();
 }
 
 #[test]
@@ -512,7 +542,8 @@ fn a21_auth_is_alone_in_flight() {
 
 #[test]
 fn a21_a_loss_after_the_secret_left_says_so() {
-    let sent = |end: &str| exchange("PLAIN", &format!("C: AUTH PLAIN {PLAIN_IR}\n{end}"), &mut plain()).unwrap_err();
+    let sent =
+        |end: &str| exchange("PLAIN", &format!("C: AUTH PLAIN {PLAIN_IR}\n{end}"), &mut plain()).unwrap_err();
     for (end, truncated) in [("close", false), ("reset", false), ("S| 235 o\nclose", true)] {
         let expected = Error::Disconnected { stage: Some(Stage::Auth), truncated, credentials_sent: true };
         let error = sent(end);

@@ -13,18 +13,34 @@ use smtp_tests::script::{Session, envelope};
 
 const RCPT_DATA: &str = "S: 250 ok\nC: RCPT TO:<bob@example.net>\nS: 250 ok\nC: DATA\nS: 354 go\n";
 
-fn send_with(session: &mut Session, body: Body<'_>, options: SendOptions, chunks: &[&[u8]]) -> Result<Delivery, SendError> {
+fn send_with(
+    session: &mut Session,
+    body: Body<'_>,
+    options: SendOptions,
+    chunks: &[&[u8]],
+) -> Result<Delivery, SendError> {
     session.open().unwrap();
     session.send_with(&envelope(FROM, &["bob@example.net"]), body, options, chunks)
 }
 
 /// Sends a whole message to a server with these extensions.
-fn whole(keywords: &[&str], lines: &str, message: &[u8], options: SendOptions) -> Result<Delivery, SendError> {
+fn whole(
+    keywords: &[&str],
+    lines: &str,
+    message: &[u8],
+    options: SendOptions,
+) -> Result<Delivery, SendError> {
     clear(&format!("{}{lines}", hello(keywords)))
         .run(|session| send_with(session, Body::Whole(message), options, &[message]))
 }
 
-fn stream(keywords: &[&str], lines: &str, kind: BodyKind, size: Option<u64>, chunks: &[&[u8]]) -> Result<Delivery, SendError> {
+fn stream(
+    keywords: &[&str],
+    lines: &str,
+    kind: BodyKind,
+    size: Option<u64>,
+    chunks: &[&[u8]],
+) -> Result<Delivery, SendError> {
     clear(&format!("{}{lines}", hello(keywords)))
         .run(|session| send_with(session, Body::Stream { kind, size }, SendOptions::default(), chunks))
 }
@@ -41,7 +57,8 @@ fn d09_eight_bit_content_is_never_sent_silently() {
     let message = "Grüße\r\n".as_bytes();
     let fault = BodyFault { kind: BodyFaultKind::EightBit, offset: 2 };
     assert_eq!(not_sent(whole(&[], "", message, SendOptions::default())), Error::Body(fault));
-    let lines = format!("C: MAIL FROM:<alice@example.org> BODY=8BITMIME\n{RCPT_DATA}C: Grüße\nC: .\nS: 250 ok");
+    let lines =
+        format!("C: MAIL FROM:<alice@example.org> BODY=8BITMIME\n{RCPT_DATA}C: Grüße\nC: .\nS: 250 ok");
     whole(&["8BITMIME"], &lines, message, SendOptions::default()).unwrap();
     // Declared as 7BIT, an octet of 8 bits ends the transaction and the connection.
     let lines = format!("C: MAIL FROM:<alice@example.org>\n{RCPT_DATA}C| a\\r\\n");
@@ -63,9 +80,16 @@ fn d10_long_lines_pass_and_are_told_or_are_refused() {
         let message = format!("{line}\r\n");
         let lines = format!("C: MAIL FROM:<alice@example.org>\n{RCPT_DATA}C: {line}\nC: .\nS: 250 ok");
         let delivery = if len > 2000 {
-            clear(&format!("{}{lines}", hello(&[]))).modes(&[smtp_tests::script::Mode::Whole]).run(|session| {
-                send_with(session, Body::Whole(message.as_bytes()), SendOptions::default(), &[message.as_bytes()])
-            })
+            clear(&format!("{}{lines}", hello(&[]))).modes(&[smtp_tests::script::Mode::Whole]).run(
+                |session| {
+                    send_with(
+                        session,
+                        Body::Whole(message.as_bytes()),
+                        SendOptions::default(),
+                        &[message.as_bytes()],
+                    )
+                },
+            )
         } else {
             whole(&[], &lines, message.as_bytes(), SendOptions::default())
         };
@@ -93,7 +117,17 @@ fn d03_stray_line_ends_are_refused_on_request() {
 #[test]
 fn d11_a_message_beyond_the_limit_is_refused_here() {
     let lines = format!("C: MAIL FROM:<alice@example.org> SIZE=3\n{RCPT_DATA}C: a\nC: .\nS: 250 ok");
-    for limit in ["SIZE 3", "SIZE 4", "SIZE 0", "SIZE", "SIZE 99999999999999999999", "SIZE -1", "SIZE 1e9", "SIZE +1", "SIZE 0x1"] {
+    for limit in [
+        "SIZE 3",
+        "SIZE 4",
+        "SIZE 0",
+        "SIZE",
+        "SIZE 99999999999999999999",
+        "SIZE -1",
+        "SIZE 1e9",
+        "SIZE +1",
+        "SIZE 0x1",
+    ] {
         whole(&[limit], &lines, b"a\r\n", SendOptions::default()).unwrap();
     }
     for limit in ["SIZE 2", "SIZE 1", "SIZE 02"] {
@@ -132,7 +166,10 @@ fn d16_nothing_but_the_body_may_be_said_inside_data() {
         begin(session, None);
         session.write_body(b"half\r\n").unwrap();
         for command in [Command::Quit, Command::Rset, Command::Noop] {
-            assert!(matches!(session.connection().command(command), Err(Error::Misuse(Misuse::AwaitingReply(_)))));
+            assert!(matches!(
+                session.connection().command(command),
+                Err(Error::Misuse(Misuse::AwaitingReply(_)))
+            ));
         }
         assert!(session.connection().cancel_body().is_err(), "some of it was given");
         session.finish_data().unwrap();
@@ -142,11 +179,20 @@ fn d16_nothing_but_the_body_may_be_said_inside_data() {
 #[test]
 fn d17_a_length_other_than_the_declared_one_ends_without_terminator() {
     let lines = |body: &str| format!("C: MAIL FROM:<alice@example.org> SIZE=5\n{RCPT_DATA}C| {body}");
-    for (chunks, body, supplied) in [(&[&b"a\r\n"[..]][..], r"a\r\n", 3), (&[b"abc\r\n", b"d"], r"abc\r\nd", 6), (&[], "", 0)] {
+    for (chunks, body, supplied) in
+        [(&[&b"a\r\n"[..]][..], r"a\r\n", 3), (&[b"abc\r\n", b"d"], r"abc\r\nd", 6), (&[], "", 0)]
+    {
         let error = not_sent(stream(&["SIZE"], &lines(body), BodyKind::SevenBit, Some(5), chunks));
         assert_eq!(error, Misuse::SizeMismatch { declared: 5, supplied }.into());
     }
-    stream(&["SIZE"], &(lines("abc\\r\\n.\\r\\n") + "\nS: 250 ok"), BodyKind::SevenBit, Some(5), &[b"abc", b"\r\n"]).unwrap();
+    stream(
+        &["SIZE"],
+        &(lines("abc\\r\\n.\\r\\n") + "\nS: 250 ok"),
+        BodyKind::SevenBit,
+        Some(5),
+        &[b"abc", b"\r\n"],
+    )
+    .unwrap();
 }
 
 #[test]

@@ -28,7 +28,17 @@ fn ready(keywords: &[&str]) -> Connection {
 }
 
 const EVERYTHING: [&str; 12] = [
-    "SIZE", "8BITMIME", "SMTPUTF8", "DSN", "AUTH X", "CHUNKING", "BINARYMIME", "REQUIRETLS", "DELIVERBY", "VRFY", "EXPN",
+    "SIZE",
+    "8BITMIME",
+    "SMTPUTF8",
+    "DSN",
+    "AUTH X",
+    "CHUNKING",
+    "BINARYMIME",
+    "REQUIRETLS",
+    "DELIVERBY",
+    "VRFY",
+    "EXPN",
     "PIPELINING",
 ];
 
@@ -79,14 +89,22 @@ const WAYS: &[(&str, Way)] = &[
         c.command(Command::Helo(&name)).map(drop_id).map_err(told)
     }),
     ("MAIL", |c, s| mail(c, &s.parse().map_err(told)?, MailParameters::new())),
-    ("MAIL local part", |c, s| mail(c, &format!("{s}@example.org").parse().map_err(told)?, MailParameters::new())),
-    ("MAIL quoted", |c, s| mail(c, &format!("\"{s}\"@example.org").parse().map_err(told)?, MailParameters::new())),
-    ("MAIL escaped", |c, s| mail(c, &format!("\"a\\{s}\"@example.org").parse().map_err(told)?, MailParameters::new())),
+    ("MAIL local part", |c, s| {
+        mail(c, &format!("{s}@example.org").parse().map_err(told)?, MailParameters::new())
+    }),
+    ("MAIL quoted", |c, s| {
+        mail(c, &format!("\"{s}\"@example.org").parse().map_err(told)?, MailParameters::new())
+    }),
+    ("MAIL escaped", |c, s| {
+        mail(c, &format!("\"a\\{s}\"@example.org").parse().map_err(told)?, MailParameters::new())
+    }),
     ("MAIL domain", |c, s| mail(c, &format!("a@{s}").parse().map_err(told)?, MailParameters::new())),
     ("MAIL literal", |c, s| mail(c, &format!("a@[TAG:{s}]").parse().map_err(told)?, MailParameters::new())),
     ("RCPT", |c, s| rcpt(c, &s.parse().map_err(told)?, &RcptParameters::new())),
     ("RCPT brackets", |c, s| rcpt(c, &format!("<{s}>").parse().map_err(told)?, &RcptParameters::new())),
-    ("RCPT quoted", |c, s| rcpt(c, &format!("\"{s}\"@example.org").parse().map_err(told)?, &RcptParameters::new())),
+    ("RCPT quoted", |c, s| {
+        rcpt(c, &format!("\"{s}\"@example.org").parse().map_err(told)?, &RcptParameters::new())
+    }),
     ("RCPT domain", |c, s| rcpt(c, &format!("a@{s}").parse().map_err(told)?, &RcptParameters::new())),
     ("ENVID", |c, s| mail(c, &from(), MailParameters::new().envid(s).map_err(told)?)),
     ("MAIL AUTH", |c, s| {
@@ -104,7 +122,9 @@ const WAYS: &[(&str, Way)] = &[
     ("EXPN", |c, s| c.command(Command::Expn(s)).map(drop_id).map_err(told)),
     ("HELP", |c, s| c.command(Command::Help(s)).map(drop_id).map_err(told)),
     ("custom", |c, s| c.command(Command::Custom(s)).map(drop_id).map_err(told)),
-    ("custom argument", |c, s| c.command(Command::Custom(&format!("XCLIENT NAME={s}"))).map(drop_id).map_err(told)),
+    ("custom argument", |c, s| {
+        c.command(Command::Custom(&format!("XCLIENT NAME={s}"))).map(drop_id).map_err(told)
+    }),
     ("mechanism", |c, s| {
         let auth = AuthCommand { mechanism: s, initial_response: None };
         c.command(Command::Auth(auth)).map(drop_id).map_err(told)
@@ -125,7 +145,11 @@ fn emitted(way: Way, keywords: &[&str], text: &str) -> Option<Vec<u8>> {
 
 fn placed(base: &str, what: char) -> [String; 3] {
     let middle = base.len() / 2;
-    [format!("{what}{base}"), format!("{}{what}{}", &base[..middle], &base[middle..]), format!("{base}{what}")]
+    [
+        format!("{what}{base}"),
+        format!("{}{what}{}", &base[..middle], &base[middle..]),
+        format!("{base}{what}"),
+    ]
 }
 
 /// One line for each command, and nothing in them that could end one.
@@ -218,9 +242,33 @@ fn i01_i06_whole_commands_are_refused() {
 #[test]
 fn i03_an_address_adds_no_parameter_and_closes_no_path() {
     let texts = [
-        "a@b> SIZE=1", "a@b> NOTIFY=NEVER", "a b@c", "a@b c", "a@b>", "<a@b", "<<a@b>>", "a>@b", "a<@b", "a@b<", "a@b>c",
-        "a@[x]> SIZE=1", "a@[1.2.3.4]>", "a@b>,<c@d", "@x:a@b", "a@b@c", "a,b@c", "a:b@c", "a;b@c", "a@b;c", "a\\@b", "a@",
-        "@b", "a", "", " a@b", "a@b ",
+        "a@b> SIZE=1",
+        "a@b> NOTIFY=NEVER",
+        "a b@c",
+        "a@b c",
+        "a@b>",
+        "<a@b",
+        "<<a@b>>",
+        "a>@b",
+        "a<@b",
+        "a@b<",
+        "a@b>c",
+        "a@[x]> SIZE=1",
+        "a@[1.2.3.4]>",
+        "a@b>,<c@d",
+        "@x:a@b",
+        "a@b@c",
+        "a,b@c",
+        "a:b@c",
+        "a;b@c",
+        "a@b;c",
+        "a\\@b",
+        "a@",
+        "@b",
+        "a",
+        "",
+        " a@b",
+        "a@b ",
     ];
     for text in texts {
         assert!(text.parse::<ReversePath>().is_err(), "MAIL {text:?}");
@@ -257,7 +305,25 @@ fn i06_client_names() {
         let name = "a.".repeat(n / 2) + if n % 2 == 1 { "a" } else { "" };
         if name.ends_with('.') { format!("{}aa", &name[..name.len() - 2]) } else { name }
     };
-    for bad in ["", " ", "a b", "a ", "ü.example", "[", "[]", "[x", "a]", "a..b", "-a", "a-", "a_b!", "[1.2.3]", "[IPv6:zz]", "a@b", "<a>"] {
+    for bad in [
+        "",
+        " ",
+        "a b",
+        "a ",
+        "ü.example",
+        "[",
+        "[]",
+        "[x",
+        "a]",
+        "a..b",
+        "-a",
+        "a-",
+        "a_b!",
+        "[1.2.3]",
+        "[IPv6:zz]",
+        "a@b",
+        "<a>",
+    ] {
         assert!(bad.parse::<ClientName>().is_err(), "{bad:?}");
     }
     assert!(long(255).parse::<ClientName>().is_ok());
@@ -289,19 +355,22 @@ fn i08_parameters_need_their_extension() {
     connection.command(Command::Mail(&from, &new())).unwrap();
     let to = to();
     let new = RcptParameters::new;
-    for parameters in [
-        new().notify(smtp_proto::params::Notify::Never),
-        new().orcpt("rfc822", "a@b").unwrap(),
-    ] {
+    for parameters in [new().notify(smtp_proto::params::Notify::Never), new().orcpt("rfc822", "a@b").unwrap()]
+    {
         assert_eq!(connection.command(Command::Rcpt(&to, &parameters)), unsupported(Extension::Dsn));
     }
-    assert_eq!(connection.command(Command::StartTls), Err(Misuse::InTransaction(smtp_proto::connection::Stage::StartTls).into()));
+    assert_eq!(
+        connection.command(Command::StartTls),
+        Err(Misuse::InTransaction(smtp_proto::connection::Stage::StartTls).into())
+    );
 }
 
 #[test]
 fn i09_an_address_beyond_ascii_needs_smtputf8() {
     let mut connection = ready(&["SIZE"]);
-    for (from, to) in [("jürgen@example.org", "bob@example.net"), (FROM, "bob@exämple.net"), (FROM, "bøb@example.net")] {
+    for (from, to) in
+        [("jürgen@example.org", "bob@example.net"), (FROM, "bob@exämple.net"), (FROM, "bøb@example.net")]
+    {
         let envelope = envelope(from, &[to]);
         let mut flow = Send::new(&envelope, smtp_proto::flow::Body::Whole(b"x\r\n"), SendOptions::default());
         let error = flow.poll(&mut connection).map(drop).unwrap_err();
@@ -385,9 +454,25 @@ fn i14_custom_commands_are_lines_like_any_other() {
     let mut connection = ready(&["XCLIENT"]);
     connection.command(Command::Custom("XCLIENT NAME=spike.porcupine.org ADDR=168.100.189.2")).unwrap();
     assert_eq!(connection.output(), b"XCLIENT NAME=spike.porcupine.org ADDR=168.100.189.2\r\n");
-    for followed in ["EHLO x", "helo x", "STARTTLS", "auth PLAIN x", "MAIL FROM:<a@b>", "Rcpt TO:<a@b>", "DATA", "BDAT 3 LAST", "rset", "QUIT", "LHLO x"] {
+    for followed in [
+        "EHLO x",
+        "helo x",
+        "STARTTLS",
+        "auth PLAIN x",
+        "MAIL FROM:<a@b>",
+        "Rcpt TO:<a@b>",
+        "DATA",
+        "BDAT 3 LAST",
+        "rset",
+        "QUIT",
+        "LHLO x",
+    ] {
         let mut connection = ready(&["XCLIENT"]);
-        assert_eq!(connection.command(Command::Custom(followed)), Err(CommandError::FollowedVerb.into()), "{followed}");
+        assert_eq!(
+            connection.command(Command::Custom(followed)),
+            Err(CommandError::FollowedVerb.into()),
+            "{followed}"
+        );
         assert!(connection.output().is_empty());
     }
     for bad in ["", " ", " NOOP", "\tNOOP", "a@b", "-x", "DATA\u{a0}"] {

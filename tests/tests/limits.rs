@@ -10,7 +10,9 @@ use smtp_proto::capabilities::Extension;
 use smtp_proto::command::Command;
 use smtp_proto::connection::{Connection, Peer, Stage, TlsPolicy, Window};
 use smtp_proto::error::{Error, ProtocolError};
-use smtp_proto::flow::{Body, Delivery, Envelope, Exchange, Expect, Flow, Open, Send, SendError, SendOptions, Step};
+use smtp_proto::flow::{
+    Body, Delivery, Envelope, Exchange, Expect, Flow, Open, Send, SendError, SendOptions, Step,
+};
 use smtp_proto::reply::{ReplyError, ReplyLimits};
 use smtp_tests::script::Scenario;
 
@@ -129,7 +131,16 @@ fn r07_no_hostile_stream_is_held_beyond_the_limits() {
     let long_line = vec![b'a'; 4096];
     let long_reply = [b"250-", &[b'x'; 1000][..], b"\r\n"].concat();
     let pieces: [&[u8]; 10] = [
-        b"2", b"250-", b"250-\r\n", b"250-a\r\n", b"\r\n", b"\n", &long_line, &long_reply, b"\0", b"334 x\r\n",
+        b"2",
+        b"250-",
+        b"250-\r\n",
+        b"250-a\r\n",
+        b"\r\n",
+        b"\n",
+        &long_line,
+        &long_reply,
+        b"\0",
+        b"334 x\r\n",
     ];
     for stage in [Stage::Greeting, Stage::Ehlo, Stage::Noop, Stage::Auth] {
         for piece in pieces {
@@ -157,7 +168,11 @@ fn r07_to_quit_any_flood_is_the_end() {
 
 /// A server that answers recipient `i` with `answer(i)`, the rest with what is asked for; the time it took,
 /// and the most octets of commands that were without a reply.
-fn deliver(n: usize, options: SendOptions, answer: fn(usize) -> u16) -> (Result<Delivery, SendError>, Duration, usize) {
+fn deliver(
+    n: usize,
+    options: SendOptions,
+    answer: fn(usize) -> u16,
+) -> (Result<Delivery, SendError>, Duration, usize) {
     let recipients = (0..n).map(|i| format!("r{i}@example.net").parse().unwrap());
     let envelope = Envelope::new(FROM.parse().unwrap(), recipients);
     let mut connection = Connection::new(config(TlsPolicy::None), Peer::Remote);
@@ -210,7 +225,9 @@ fn r08_a_hundred_thousand_recipients_cost_ten_times_ten_thousand() {
         ("all accepted", SendOptions::default(), (|_| 250) as fn(usize) -> u16),
         ("all accepted, all needed", SendOptions::all_or_nothing(), |_| 250),
         ("all refused", SendOptions::default(), |_| 550),
-        ("the last one refused", SendOptions::all_or_nothing(), |i| if i == 9_999 || i == 99_999 { 450 } else { 250 }),
+        ("the last one refused", SendOptions::all_or_nothing(), |i| {
+            if i == 9_999 || i == 99_999 { 450 } else { 250 }
+        }),
         ("the first one refused", SendOptions::all_or_nothing(), |i| if i == 0 { 450 } else { 250 }),
     ] {
         let (_, small, _) = deliver(10_000, options, answer);

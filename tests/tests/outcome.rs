@@ -4,10 +4,10 @@
 mod common;
 
 use common::{BODY, BODY_LINES, FROM, clear, hello, hello_tls, secure};
+use smtp_proto::body::BodyKind;
 use smtp_proto::connection::{Stage, TimeoutPhase};
 use smtp_proto::error::{Error, ProtocolError};
 use smtp_proto::flow::{Body, Delivery, SendError, SendOptions};
-use smtp_proto::body::BodyKind;
 use smtp_proto::sasl::Plain;
 use smtp_tests::script::{Session, envelope};
 
@@ -57,8 +57,14 @@ fn o01_a_loss_before_the_end_of_the_body_is_not_sent() {
 #[test]
 fn o02_a_loss_after_the_end_left_is_unknown() {
     for (end, expected) in [
-        ("close", Error::Disconnected { stage: Some(Stage::EndOfData), truncated: false, credentials_sent: false }),
-        ("reset", Error::Disconnected { stage: Some(Stage::EndOfData), truncated: false, credentials_sent: false }),
+        (
+            "close",
+            Error::Disconnected { stage: Some(Stage::EndOfData), truncated: false, credentials_sent: false },
+        ),
+        (
+            "reset",
+            Error::Disconnected { stage: Some(Stage::EndOfData), truncated: false, credentials_sent: false },
+        ),
         ("pause", Error::Timeout(TimeoutPhase::Reply(Stage::EndOfData))),
     ] {
         let result = send(&format!("{}{end}", to_dot()));
@@ -122,7 +128,11 @@ fn o03_unknown_begins_with_the_fifth_octet_of_the_terminator() {
 #[test]
 fn o03_a_body_without_a_final_line_end_too() {
     for accepted in 0..=5 {
-        let script = format!("{}S: 354 go\nC| x{}\nreset", to_354(), [r"\r", r"\n", ".", r"\r", r"\n"][..accepted].concat());
+        let script = format!(
+            "{}S: 354 go\nC| x{}\nreset",
+            to_354(),
+            [r"\r", r"\n", ".", r"\r", r"\n"][..accepted].concat()
+        );
         let result = clear(&script).run(|session| {
             session.open().unwrap();
             session.send(&envelope(FROM, &["bob@example.net"]), b"x")
@@ -143,13 +153,28 @@ fn o03_a_body_without_a_final_line_end_too() {
 
 #[test]
 fn o04_a_truncated_verdict_is_none() {
-    for part in ["250 que", "2", "25", "250", "250 ok\\r", "250-a\\r\\n", "250-a\\r\\n250 b", "550 no", "451", "550-a\\r\\n550"] {
+    for part in [
+        "250 que",
+        "2",
+        "25",
+        "250",
+        "250 ok\\r",
+        "250-a\\r\\n",
+        "250-a\\r\\n250 b",
+        "550 no",
+        "451",
+        "550-a\\r\\n550",
+    ] {
         for end in ["close", "reset"] {
             let (not_sent, error) = cause(send(&format!("{}S| {part}\n{end}", to_dot())));
             assert!(!not_sent, "{part}");
             assert_eq!(
                 error,
-                Error::Disconnected { stage: Some(Stage::EndOfData), truncated: true, credentials_sent: false }
+                Error::Disconnected {
+                    stage: Some(Stage::EndOfData),
+                    truncated: true,
+                    credentials_sent: false
+                }
             );
         }
     }
@@ -157,7 +182,15 @@ fn o04_a_truncated_verdict_is_none() {
 
 #[test]
 fn o05_a_complete_acceptance_stands_whatever_follows() {
-    for after in ["close", "reset", "C: QUIT\nclose", "C: QUIT\nS: 500 what?", "C: QUIT\nS: 0", "C: QUIT\nreset", "C: QUIT\npause"] {
+    for after in [
+        "close",
+        "reset",
+        "C: QUIT\nclose",
+        "C: QUIT\nS: 500 what?",
+        "C: QUIT\nS: 0",
+        "C: QUIT\nreset",
+        "C: QUIT\npause",
+    ] {
         clear(&format!("{}S: 250 ok\n{after}", to_dot())).run(|session| {
             session.open().unwrap();
             let delivery = message(session).unwrap();
@@ -183,7 +216,9 @@ fn o06_the_server_may_have_said_why_before_it_went() {
     for (reply, code) in [("S: 552 too big", 552), ("S: 451 later", 451)] {
         let script = format!("{}S: 354 go\nC: Subject: hi\nstall\n{reply}\nreset", to_354());
         let result = send(&script);
-        assert!(matches!(&result, Err(SendError::Rejected { stage: Stage::EndOfData, reply, .. }) if reply.code().get() == code));
+        assert!(
+            matches!(&result, Err(SendError::Rejected { stage: Stage::EndOfData, reply, .. }) if reply.code().get() == code)
+        );
     }
 }
 
@@ -217,24 +252,46 @@ fn o09_the_end_of_the_stream_at_every_stage() {
     let rcpt = format!("{mail}S: 250 ok\nC: RCPT TO:<bob@example.net>\n");
     let data = format!("{rcpt}S: 250 ok\nC: DATA\n");
     let dot = format!("{data}S: 354 go\n{BODY_LINES}");
-    let due = |stage, truncated| Error::Disconnected { stage: Some(stage), truncated, credentials_sent: false };
-    let auth_lost = |truncated| Error::Disconnected { stage: Some(Stage::Auth), truncated, credentials_sent: true };
+    let due =
+        |stage, truncated| Error::Disconnected { stage: Some(stage), truncated, credentials_sent: false };
+    let auth_lost =
+        |truncated| Error::Disconnected { stage: Some(Stage::Auth), truncated, credentials_sent: true };
     let clear_hello = "S: 220 x\nC: EHLO client.test\n";
     let stages: Vec<(&str, String, Told)> = vec![
         ("before the greeting", String::new(), Told::Open(due(Stage::Greeting, false))),
         ("mid-greeting", "S| 220 mail".into(), Told::Open(due(Stage::Greeting, true))),
         ("mid-greeting, a line", r"S| 220-mail\r\n".into(), Told::Open(due(Stage::Greeting, true))),
         ("before the EHLO reply", clear_hello.into(), Told::Open(due(Stage::Ehlo, false))),
-        ("mid-EHLO", format!("{clear_hello}S| 250-x\\r\\n250-STARTTLS\\r\\n"), Told::Open(due(Stage::Ehlo, true))),
-        ("after STARTTLS", format!("{}C: STARTTLS\n", hello(&["STARTTLS"])), Told::Open(due(Stage::StartTls, false))),
-        ("in the handshake", format!("{}C: STARTTLS\nS: 220 go\n", hello(&["STARTTLS"])), Told::Open(Error::TlsFailed)),
+        (
+            "mid-EHLO",
+            format!("{clear_hello}S| 250-x\\r\\n250-STARTTLS\\r\\n"),
+            Told::Open(due(Stage::Ehlo, true)),
+        ),
+        (
+            "after STARTTLS",
+            format!("{}C: STARTTLS\n", hello(&["STARTTLS"])),
+            Told::Open(due(Stage::StartTls, false)),
+        ),
+        (
+            "in the handshake",
+            format!("{}C: STARTTLS\nS: 220 go\n", hello(&["STARTTLS"])),
+            Told::Open(Error::TlsFailed),
+        ),
         ("mid-AUTH", format!("{tls}C: AUTH PLAIN AHRpbQB0YW5zdGFhZg==\n"), Told::Auth(auth_lost(false))),
-        ("mid-AUTH reply", format!("{tls}C: AUTH PLAIN AHRpbQB0YW5zdGFhZg==\nS| 235 o"), Told::Auth(auth_lost(true))),
+        (
+            "mid-AUTH reply",
+            format!("{tls}C: AUTH PLAIN AHRpbQB0YW5zdGFhZg==\nS| 235 o"),
+            Told::Auth(auth_lost(true)),
+        ),
         ("after MAIL", mail, Told::NotSent(due(Stage::Mail, false))),
         ("after RCPT", rcpt, Told::NotSent(due(Stage::Rcpt, false))),
         ("after DATA", data.clone(), Told::NotSent(due(Stage::Data, false))),
         ("mid-354", format!("{data}S| 354"), Told::NotSent(due(Stage::Data, true))),
-        ("mid-body", format!("{data}S: 354 go\nC: Subject: hi\nstall"), Told::NotSent(due(Stage::EndOfData, false))),
+        (
+            "mid-body",
+            format!("{data}S: 354 go\nC: Subject: hi\nstall"),
+            Told::NotSent(due(Stage::EndOfData, false)),
+        ),
         ("after the dot", dot.clone(), Told::Unknown(due(Stage::EndOfData, false))),
         ("in the verdict", format!("{dot}S| 250 o"), Told::Unknown(due(Stage::EndOfData, true))),
         ("after the verdict", format!("{dot}S: 250 ok"), Told::Accepted),
@@ -276,7 +333,8 @@ fn o10_a_half_close_behind_the_greeting_is_told_at_once() {
 
 #[test]
 fn a_streamed_body_has_the_same_boundary() {
-    for (loss, not_sent_expected) in [("C| hi\\r\\n.\\r\nreset", true), ("C| hi\\r\\n.\\r\\n\nreset", false)] {
+    for (loss, not_sent_expected) in [("C| hi\\r\\n.\\r\nreset", true), ("C| hi\\r\\n.\\r\\n\nreset", false)]
+    {
         let result = clear(&format!("{}S: 354 go\n{loss}", to_354())).run(|session| {
             session.open().unwrap();
             let body = Body::Stream { kind: BodyKind::SevenBit, size: None };

@@ -65,7 +65,10 @@ fn l01_debug_shows_no_secret() {
     let auth = AuthCommand { mechanism: "PLAIN", initial_response: Some(message.as_bytes()) };
     assert_silent(&show(&auth), &both);
     assert_silent(&show(&Command::Auth(auth)), &both);
-    assert_silent(&show(&smtp_proto::flow::Exchange::new(Command::Auth(auth), smtp_proto::flow::Expect::Anything)), &both);
+    assert_silent(
+        &show(&smtp_proto::flow::Exchange::new(Command::Auth(auth), smtp_proto::flow::Expect::Anything)),
+        &both,
+    );
 }
 
 fn b64(text: &str) -> String {
@@ -81,13 +84,25 @@ fn exchanges() -> Vec<(Box<dyn Mechanism>, String)> {
     let long = format!("{PASSWORD}{}", "x".repeat(600));
     let long_plain = Box::new(Plain::new("", USER, long.as_str(), HOST)) as Box<dyn Mechanism>;
     let long_message = b64(&format!("\0{USER}\0{long}"));
-    let said_login = format!("C: AUTH LOGIN\nS: 334 VXNlcjo=\nC: {}\nS: 334 UGFzczo=\nC: {}\n", b64(USER), b64(PASSWORD));
+    let said_login =
+        format!("C: AUTH LOGIN\nS: 334 VXNlcjo=\nC: {}\nS: 334 UGFzczo=\nC: {}\n", b64(USER), b64(PASSWORD));
     let mut all = vec![
         (long_plain, format!("C: AUTH PLAIN\nS: 334\nC: {long_message}\nS: 235 ok")),
         (login(), format!("C: AUTH LOGIN\nS: 334 VXNlcjo=\nC: {}\nclose", b64(USER))),
         (cram(), "C: AUTH CRAM-MD5\nS: 334 Rubbish!!\nC: *\nS: 501 no".into()),
     ];
-    for end in ["S: 235 ok", "S: 535 no", "S: 454 later", "S: 421 bye", "close", "reset", "pause", "S: what?", "S: 250 ok", "S: 334 AAAA\nC: *\nS: 501 no"] {
+    for end in [
+        "S: 235 ok",
+        "S: 535 no",
+        "S: 454 later",
+        "S: 421 bye",
+        "close",
+        "reset",
+        "pause",
+        "S: what?",
+        "S: 250 ok",
+        "S: 334 AAAA\nC: *\nS: 501 no",
+    ] {
         all.push((plain(), format!("C: AUTH PLAIN {message}\n{end}")));
         all.push((login(), format!("{said_login}{end}")));
     }
@@ -103,7 +118,11 @@ fn l02_l03_no_transcript_or_error_shows_what_auth_sent() {
             let result = session.auth(&mut *mechanism);
             let text = result.as_ref().err().map(Error::to_string);
             let connection = session.connection();
-            format!("{result:?}{text:?}{connection:?}{:?}{:?}", connection.failure(), connection.server_info())
+            format!(
+                "{result:?}{text:?}{connection:?}{:?}{:?}",
+                connection.failure(),
+                connection.server_info()
+            )
         });
         let trace = trace.join("\n");
         assert_silent(&shown, &[USER, PASSWORD]);
@@ -128,7 +147,8 @@ fn l02_the_transcript_tells_lengths() {
 fn a_server_that_echoes_the_secret_is_the_only_way_to_see_it() {
     // What the server says is shown: the client cannot know that it is a secret. A 334 is not.
     let echo = b64(PASSWORD);
-    let script = format!("{}C: AUTH LOGIN\nS: 334 {echo}\nC: {}\nS: 501 no", hello_tls(&["AUTH LOGIN"]), b64(USER));
+    let script =
+        format!("{}C: AUTH LOGIN\nS: 334 {echo}\nC: {}\nS: 501 no", hello_tls(&["AUTH LOGIN"]), b64(USER));
     let ((), trace) = secure(&script).run_traced(|session| {
         session.open().unwrap();
         session.auth(&mut Login::new(USER, PASSWORD, HOST)).unwrap_err();
@@ -171,11 +191,20 @@ fn l05_server_text_stays_on_one_line_and_harmless() {
             let error = session.command(Command::Noop).unwrap_err();
             format!("{error}{error:?}")
         });
-        let bad = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) || matches!(c, '\u{2028}' | '\u{2029}');
+        let bad = |c: char| {
+            c.is_control()
+                || ('\u{202a}'..='\u{202e}').contains(&c)
+                || ('\u{2066}'..='\u{2069}').contains(&c)
+                || matches!(c, '\u{2028}' | '\u{2029}')
+        };
         assert!(!shown.contains(bad), "{shown:?}");
         for entry in trace {
             assert!(!entry.replace('\n', "").contains(bad), "{entry:?}");
-            assert!(entry.lines().all(|line| line.starts_with("S: ") || line.starts_with("C: ") || line.starts_with("-- ")));
+            assert!(
+                entry.lines().all(|line| line.starts_with("S: ")
+                    || line.starts_with("C: ")
+                    || line.starts_with("-- "))
+            );
         }
     }
 }

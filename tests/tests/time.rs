@@ -205,13 +205,15 @@ fn r06_extreme_budgets_do_not_overflow() {
 
 #[test]
 fn r06_a_report_of_expiry_when_nothing_is_awaited_does_nothing() {
-    Scenario::new(config(TlsPolicy::None)).script(format!("{}C: NOOP\nS: 250 ok", hello(&[]))).run(|session| {
-        session.open().unwrap();
-        assert_eq!(session.connection().timeout(), None);
-        session.connection().handle_timeout();
-        assert!(session.connection().failure().is_none());
-        session.command(Command::Noop).unwrap();
-    });
+    Scenario::new(config(TlsPolicy::None)).script(format!("{}C: NOOP\nS: 250 ok", hello(&[]))).run(
+        |session| {
+            session.open().unwrap();
+            assert_eq!(session.connection().timeout(), None);
+            session.connection().handle_timeout();
+            assert!(session.connection().failure().is_none());
+            session.command(Command::Noop).unwrap();
+        },
+    );
 }
 
 #[test]

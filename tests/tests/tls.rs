@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{steps, clear, config, ehlo, hello, hello_tls, secure};
+use common::{clear, config, ehlo, hello, hello_tls, secure, steps};
 use smtp_proto::command::Command;
 use smtp_proto::connection::{Event, Stage, TlsPolicy};
 use smtp_proto::error::{Error, Misuse, ProtocolError};
@@ -53,19 +53,13 @@ fn t02_a_begun_line_behind_220_is_fatal() {
 
 #[test]
 fn t03_a_segment_in_clear_before_the_handshake_is_fatal() {
-    assert_eq!(
-        starttls_answered("S: 220 ready\n\nS: 250 x"),
-        Err(ProtocolError::StartTlsResidue.into())
-    );
+    assert_eq!(starttls_answered("S: 220 ready\n\nS: 250 x"), Err(ProtocolError::StartTlsResidue.into()));
 }
 
 #[test]
 fn t04_a_220_of_several_lines_is_one_reply() {
-    let script = format!(
-        "{}C: STARTTLS\nS: 220-first\nS: 220 second\ntls\n{}",
-        hello(&["STARTTLS"]),
-        ehlo(&["SIZE"])
-    );
+    let script =
+        format!("{}C: STARTTLS\nS: 220-first\nS: 220 second\ntls\n{}", hello(&["STARTTLS"]), ehlo(&["SIZE"]));
     secure(&script).run(|session| {
         session.open().unwrap();
         assert!(session.connection().security().is_tls());
@@ -165,7 +159,8 @@ fn t09_a_stripped_starttls_ends_the_session() {
 #[test]
 fn t10_only_220_begins_tls() {
     for code in [
-        502, 454, 354, 501, 500, 530, 550, 554, 421, 221, 250, 235, 251, 211, 200, 299, 334, 300, 450, 221, 553,
+        502, 454, 354, 501, 500, 530, 550, 554, 421, 221, 250, 235, 251, 211, 200, 299, 334, 300, 450, 221,
+        553,
     ] {
         for answer in [format!("S: {code} no"), format!("S: {code}-no\nS: {code} no"), format!("S: {code}")] {
             let error = starttls_answered(&answer).expect_err("refused");
@@ -184,10 +179,13 @@ fn t11_a_refused_ehlo_never_leads_to_helo_where_tls_is_required() {
         for policy in [TlsPolicy::Required] {
             let opened = Scenario::new(config(policy)).script(&script).run(open_and_insist);
             let error = opened.expect_err("refused");
-            assert!(matches!(&error, Error::Refused { stage: Stage::Ehlo, reply } if reply.code().get() == code));
+            assert!(
+                matches!(&error, Error::Refused { stage: Stage::Ehlo, reply } if reply.code().get() == code)
+            );
         }
         let implicit = format!("tls\n{script}");
-        let opened = Scenario::new(config(TlsPolicy::Implicit)).script(&implicit).run(|session| session.open());
+        let opened =
+            Scenario::new(config(TlsPolicy::Implicit)).script(&implicit).run(|session| session.open());
         assert!(matches!(opened, Err(Error::Refused { stage: Stage::Ehlo, .. })));
     }
     let first = "S: 220 x\nC: EHLO client.test\n";
@@ -206,12 +204,16 @@ fn t11_helo_follows_only_the_codes_that_say_ehlo_is_unknown() {
             // The first error is the one that is told.
             for second in [500, 550, 554, 450] {
                 let error = meet(&format!("{script}S: {second} no")).unwrap_err();
-                assert!(matches!(&error, Error::Refused { stage: Stage::Ehlo, reply } if reply.code().get() == code));
+                assert!(
+                    matches!(&error, Error::Refused { stage: Stage::Ehlo, reply } if reply.code().get() == code)
+                );
             }
         }
         for code in [501, 503, 530, 552, 554, 555, 450, 451] {
             let error = meet(&format!("{first}S: {code} no")).unwrap_err();
-            assert!(matches!(&error, Error::Refused { stage: Stage::Ehlo, reply } if reply.code().get() == code));
+            assert!(
+                matches!(&error, Error::Refused { stage: Stage::Ehlo, reply } if reply.code().get() == code)
+            );
         }
         for end in ["S: 421 bye", "close", "reset", "pause", "S: 354 go", "S: 220 hi"] {
             assert!(meet(&format!("{first}{end}")).unwrap_err().is_fatal(), "{end}");
@@ -278,7 +280,8 @@ fn t15_after_a_failed_handshake_nothing_is_said() {
 
 #[test]
 fn t17_implicit_tls_to_a_clear_text_port_sends_nothing() {
-    let opened = Scenario::new(config(TlsPolicy::Implicit)).script("S: 220 mail.example").run(open_and_insist);
+    let opened =
+        Scenario::new(config(TlsPolicy::Implicit)).script("S: 220 mail.example").run(open_and_insist);
     assert_eq!(opened, Err(ProtocolError::ClearTextBeforeTls.into()));
 }
 
@@ -314,7 +317,9 @@ fn t19_a_reply_before_the_question_is_fatal_inside_tls_too() {
 
 #[test]
 fn t20_t21_an_end_where_a_reply_is_due_is_an_error() {
-    for (end, truncated) in [("close", false), ("reset", false), ("S| 25\nclose", true), ("S| 250-ok\\r\\n\nclose", true)] {
+    for (end, truncated) in
+        [("close", false), ("reset", false), ("S| 25\nclose", true), ("S| 250-ok\\r\\n\nclose", true)]
+    {
         let script = format!("{}C: NOOP\n{end}", hello_tls(&[]));
         secure(&script).run(|session| {
             session.open().unwrap();
@@ -358,19 +363,21 @@ fn t23_starttls_is_never_pipelined() {
 
 #[test]
 fn t23_nothing_is_queued_behind_starttls() {
-    clear(&format!("{}C: STARTTLS\nS: 220 go\ntls fails", hello(&["STARTTLS", "PIPELINING"]))).run(|session| {
-        session.open().unwrap();
-        session.connection().command(Command::StartTls).unwrap();
-        let pending = Misuse::AwaitingReply(Stage::StartTls);
-        assert_eq!(session.connection().command(Command::Noop), Err(pending.into()));
-        let upgrade = steps(|connection| {
-            Ok(match connection.poll_event()? {
-                Some(_) => Step::UpgradeTls(connection.tls_upgrade().unwrap()),
-                None => Step::<()>::Continue,
-            })
-        });
-        assert_eq!(session.run(upgrade, &[]), Err(Error::TlsFailed));
-    });
+    clear(&format!("{}C: STARTTLS\nS: 220 go\ntls fails", hello(&["STARTTLS", "PIPELINING"]))).run(
+        |session| {
+            session.open().unwrap();
+            session.connection().command(Command::StartTls).unwrap();
+            let pending = Misuse::AwaitingReply(Stage::StartTls);
+            assert_eq!(session.connection().command(Command::Noop), Err(pending.into()));
+            let upgrade = steps(|connection| {
+                Ok(match connection.poll_event()? {
+                    Some(_) => Step::UpgradeTls(connection.tls_upgrade().unwrap()),
+                    None => Step::<()>::Continue,
+                })
+            });
+            assert_eq!(session.run(upgrade, &[]), Err(Error::TlsFailed));
+        },
+    );
 }
 
 #[test]

@@ -57,7 +57,9 @@ impl Script {
                     "stall" => Step::Stall,
                     "close" => Step::Close,
                     "reset" => Step::Reset,
-                    other => Step::Wait(seconds(other).unwrap_or_else(|| panic!("line {number}: {other:?}?"))),
+                    other => {
+                        Step::Wait(seconds(other).unwrap_or_else(|| panic!("line {number}: {other:?}?")))
+                    }
                 },
             };
             if step == Step::Client(Vec::new()) || step == Step::Server(Vec::new()) {

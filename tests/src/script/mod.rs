@@ -80,5 +80,8 @@ use smtp_proto::flow::Envelope;
 
 /// An envelope of these addresses, which have to be well formed.
 pub fn envelope(from: &str, to: &[&str]) -> Envelope {
-    Envelope::new(from.parse().expect("reverse-path"), to.iter().map(|path| path.parse().expect("forward-path")))
+    Envelope::new(
+        from.parse().expect("reverse-path"),
+        to.iter().map(|path| path.parse().expect("forward-path")),
+    )
 }

@@ -144,7 +144,9 @@ impl Peer {
     /// A `stall` or `reset` behind the client's lines stops it right there.
     fn room(&self) -> usize {
         match (self.step(), self.steps.get(self.at + 1)) {
-            (Some(Step::Client(expected)), Some((_, Step::Stall | Step::Reset))) => expected.len() - self.done,
+            (Some(Step::Client(expected)), Some((_, Step::Stall | Step::Reset))) => {
+                expected.len() - self.done
+            }
             _ => usize::MAX,
         }
     }
@@ -237,7 +239,10 @@ impl Peer {
         assert!(self.ahead.is_empty(), "the client spoke out of turn: \"{said_ahead}\"");
         for (line, step) in self.steps.iter().skip(self.at) {
             let silent = !matches!(step, Step::Client(_) | Step::Tls | Step::TlsFails);
-            assert!(silent && (broken || matches!(step, Step::Close | Step::Reset)), "line {line} was not reached: {step:?}");
+            assert!(
+                silent && (broken || matches!(step, Step::Close | Step::Reset)),
+                "line {line} was not reached: {step:?}"
+            );
         }
     }
 }

@@ -38,7 +38,12 @@ pub struct Scenario {
 impl Scenario {
     /// A client with these settings, whose server is not on this machine.
     pub fn new(config: impl Into<Arc<Config>>) -> Self {
-        Self { config: config.into(), place: Place::Remote, script: Script::default(), modes: Mode::ALL.to_vec() }
+        Self {
+            config: config.into(),
+            place: Place::Remote,
+            script: Script::default(),
+            modes: Mode::ALL.to_vec(),
+        }
     }
 
     /// The server is on this machine: credentials may travel in clear.
@@ -74,7 +79,10 @@ impl Scenario {
     ///
     /// # Panics
     /// As `run`.
-    pub fn run_traced<T: PartialEq + Debug>(&self, mut client: impl FnMut(&mut Session) -> T) -> (T, Vec<String>) {
+    pub fn run_traced<T: PartialEq + Debug>(
+        &self,
+        mut client: impl FnMut(&mut Session) -> T,
+    ) -> (T, Vec<String>) {
         let mut first = None;
         for &mode in &self.modes {
             let this = self.run_once(mode, &mut client);
@@ -86,7 +94,8 @@ impl Scenario {
                     assert_eq!(&first.0.0, result, "the outcome depends on how octets are cut: {mode:?}");
                     assert_eq!((&first.1, &first.2), (wire, failure), "{mode:?}");
                     // A reply that breaks the connection is in the transcript if all of it had come.
-                    let common = if failure.is_some() { first.0.1.len().min(trace.len()) } else { usize::MAX };
+                    let common =
+                        if failure.is_some() { first.0.1.len().min(trace.len()) } else { usize::MAX };
                     let until = |trace: &[String]| trace.iter().take(common).cloned().collect::<Vec<_>>();
                     assert_eq!(until(&first.0.1), until(trace), "{mode:?}");
                 }

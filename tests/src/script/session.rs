@@ -7,8 +7,8 @@ use smtp_proto::command::{Command, DataCommand};
 use smtp_proto::connection::{Connection, Timeout};
 use smtp_proto::error::Error;
 use smtp_proto::flow::{
-    Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello, Open, Quit, Send,
-    SendError, SendOptions, StartTls, Step,
+    Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello, Open, Quit,
+    Send, SendError, SendOptions, StartTls, Step,
 };
 use smtp_proto::reply::Reply;
 use smtp_proto::sasl::Mechanism;

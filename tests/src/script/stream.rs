@@ -126,7 +126,9 @@ impl Stream {
         match self.peer.with(Peer::handshake) {
             Ok(true) => Ok(()),
             Ok(false) => Err(io::Error::new(io::ErrorKind::InvalidData, "the handshake failed")),
-            Err(heard) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("no handshake but {heard:?}"))),
+            Err(heard) => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, format!("no handshake but {heard:?}")))
+            }
         }
     }
 
@@ -233,7 +235,11 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         std::task::ready!(this.poll_pause(context));
         if let Some(fault) = this.poll_fault(context) {
