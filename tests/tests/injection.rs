@@ -422,7 +422,7 @@ fn i10_lengths() {
         let result = Command::Vrfy(&"v".repeat(n)).encode(&mut line);
         assert_eq!(result.is_ok(), good, "{n}");
         let limit = CommandError::TooLong { len: 513, limit: 512 };
-        assert_eq!(if good { line.len() <= 512 } else { result == Err(limit) && line.is_empty() }, true);
+        assert!(if good { line.len() <= 512 } else { result == Err(limit) && line.is_empty() });
     }
 }
 

@@ -447,9 +447,9 @@ fn s08_a_refused_mail_takes_all_replies_of_its_group() {
 fn s09_a_refused_data_sends_no_body() {
     for code in [450, 451, 550, 554] {
         let script = format!(
-            "{}{MAIL}{}S: 250 ok\n{}S: 550 no\nC: DATA\nS: {code} no\nC: RSET\nS: 250 ok",
-            hello(&[]).replace("\n\n", "\n") + "",
-            format!("S: 250 ok\n{}", rcpt(0)),
+            "{}{MAIL}S: 250 ok\n{}S: 250 ok\n{}S: 550 no\nC: DATA\nS: {code} no\nC: RSET\nS: 250 ok",
+            hello(&[]),
+            rcpt(0),
             rcpt(1)
         );
         let error = send(&script, 2).unwrap_err();
@@ -558,7 +558,7 @@ fn s10_recipients_by_data_by_end_of_data_by_policy() {
     let dot_outcomes =
         [End::Code(250), End::Code(451), End::Code(554), End::Code(421), End::Close, End::Timeout];
     let mut cases = 0;
-    for n in 1..=5_usize {
+    for n in 1..=8_usize {
         for pattern in 0..3_usize.pow(n as u32) {
             let rcpts: Vec<u16> = (0..n)
                 .map(|i| match pattern / 3_usize.pow(i as u32) % 3 {
@@ -579,7 +579,7 @@ fn s10_recipients_by_data_by_end_of_data_by_policy() {
             }
         }
     }
-    assert_eq!(cases, (3 + 9 + 27 + 81 + 243) * 10 * 4);
+    assert_eq!(cases, (1..=8).map(|n| 3_usize.pow(n)).sum::<usize>() * 10 * 4);
 }
 
 fn check_s10(rcpts: &[u16], data: End, dot: End, all: bool, pipelining: bool) {
