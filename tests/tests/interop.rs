@@ -6,13 +6,13 @@
 
 mod interop_support;
 
-use interop_support::{Adapter, Failure, Server, Session, Tls, servers, token};
+use interop_support::{Adapter, Failure, Protection, Server, Session, servers, token};
 use smtp_proto::connection::Stage;
 use smtp_proto::flow::{Envelope, SendOptions};
 use smtp_proto::sasl::{CramMd5, Login, Mechanism, Plain};
 use smtp_proto::{Error, SendError};
 
-const WITH_AUTH: [Tls; 2] = [Tls::StartTls, Tls::Implicit];
+const WITH_AUTH: [Protection; 2] = [Protection::StartTls, Protection::Implicit];
 
 fn mechanisms(password: &str) -> Vec<Box<dyn Mechanism>> {
     vec![
@@ -121,7 +121,7 @@ fn mail_without_authentication_is_refused_for_every_recipient() {
 fn refused_recipients_are_results_and_the_others_get_the_message() {
     for server in servers() {
         for adapter in [Adapter::Blocking, Adapter::Tokio] {
-            let session = Session::new(&server, adapter, Tls::None);
+            let session = Session::new(&server, adapter, Protection::None);
             let to = ["nobody@example.test", "alice@example.test", "deferme@example.test"];
             let subject = token();
             let message = message(&subject, b"partial\r\n");
@@ -196,7 +196,7 @@ fn twenty_five_megabytes_of_base64_arrive_octet_for_octet() {
 #[ignore = "needs the servers of tests/interop/run"]
 fn a_streamed_message_and_one_written_by_hand_arrive() {
     for server in servers() {
-        let session = Session::new(&server, Adapter::Blocking, Tls::StartTls);
+        let session = Session::new(&server, Adapter::Blocking, Protection::StartTls);
         for by_hand in [false, true] {
             let subject = token();
             let message = message(&subject, b"one\r\n.two\r\nthree\r\n");

@@ -90,7 +90,7 @@ pub(crate) enum Adapter {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Tls {
+pub(crate) enum Protection {
     StartTls,
     Implicit,
     None,
@@ -113,11 +113,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(server: &Server, adapter: Adapter, tls: Tls) -> Self {
-        let (address, policy) = match tls {
-            Tls::StartTls => (&server.submission, TlsPolicy::Required),
-            Tls::Implicit => (&server.smtps, TlsPolicy::Implicit),
-            Tls::None => (&server.mx, TlsPolicy::None),
+    pub(crate) fn new(server: &Server, adapter: Adapter, protection: Protection) -> Self {
+        let (address, policy) = match protection {
+            Protection::StartTls => (&server.submission, TlsPolicy::Required),
+            Protection::Implicit => (&server.smtps, TlsPolicy::Implicit),
+            Protection::None => (&server.mx, TlsPolicy::None),
         };
         let config = Config::new("localhost").tls(policy);
         Self { adapter, address: address.clone(), config, trusted: true }
