@@ -407,6 +407,14 @@ impl<S: Stream> Client<S> {
         &self.pump.connection
     }
 
+    /// Whether the latest message left whole and no verdict on it came, because the connection broke in
+    /// the middle. Sending it again may then deliver it twice; otherwise it is certainly not delivered
+    /// or the verdict was told.
+    #[must_use]
+    pub fn may_have_been_delivered(&self) -> bool {
+        self.pump.connection.may_have_been_delivered()
+    }
+
     fn open(&mut self) -> Result<(), Error> {
         self.run(&mut Open::new(), &mut Source::None)
     }

@@ -12,11 +12,11 @@ use core::fmt;
 use crate::body::BodyFault;
 use crate::capabilities::Extension;
 use crate::command::CommandError;
-use crate::connection::{Stage, TimeoutPhase};
 use crate::escape::Escaped;
 use crate::path::AddressError;
 use crate::reply::{Reply, ReplyError};
 use crate::sasl::MechanismError;
+use crate::stage::{Stage, TimeoutPhase};
 
 /// Why a call or an exchange failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

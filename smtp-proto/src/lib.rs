@@ -138,6 +138,7 @@ pub mod path;
 pub mod reply;
 pub mod sasl;
 pub mod security;
+mod stage;
 
 pub use connection::{Config, Connection, Event, TlsPolicy};
 pub use error::Error;

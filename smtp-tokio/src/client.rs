@@ -532,7 +532,7 @@ impl<S: Stream> Client<S> {
     /// or the verdict was told.
     #[must_use]
     pub fn may_have_been_delivered(&self) -> bool {
-        self.pump.message_is_unanswered()
+        self.pump.connection.may_have_been_delivered()
     }
 
     async fn open(&mut self) -> Result<(), Error> {

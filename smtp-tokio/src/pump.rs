@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use smtp_proto::body::BodyPart;
-use smtp_proto::connection::{CommandId, Connection, Timeout, TlsUpgrade};
+use smtp_proto::connection::{Connection, Timeout, TlsUpgrade};
 use smtp_proto::flow::{Flow, Step};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -43,8 +43,6 @@ pub(crate) struct Pump<S: Stream> {
     write_broken: bool,
     /// What is left to write of a body part whose octets the caller has taken back.
     spill: VecDeque<u8>,
-    /// The end of the latest message.
-    message: Option<CommandId>,
     /// The error underneath the connection's failure.
     io: Option<io::Error>,
     /// A flow is running; still set at the next call, it was torn out of its work.
@@ -99,7 +97,6 @@ impl<S: Stream> Pump<S> {
             blocked: false,
             write_broken: false,
             spill: VecDeque::new(),
-            message: None,
             io: None,
             busy: false,
         }
@@ -131,7 +128,6 @@ impl<S: Stream> Pump<S> {
         }
         let progress = loop {
             let step = flow.poll(&mut pump.connection);
-            pump.message = pump.connection.body_id().or(pump.message);
             match step {
                 Ok(Step::Continue) => poll_fn(|cx| pump.poll_turn(cx, None)).await,
                 Ok(Step::SupplyBody { .. }) => pump.supply(source).await,
@@ -176,11 +172,6 @@ impl<S: Stream> Pump<S> {
     /// Notes an error that is no reason of its own: the connection's failure will name what it means.
     fn note(&mut self, error: io::Error) {
         self.io.get_or_insert(error);
-    }
-
-    /// Whether the latest message left whole, and no verdict came.
-    pub(crate) fn message_is_unanswered(&self) -> bool {
-        self.message.is_some_and(|id| self.connection.is_unanswered(id))
     }
 
     /// Feeds the body from its source until it is complete or the connection has broken.

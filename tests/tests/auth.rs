@@ -339,6 +339,7 @@ fn a12_login_ignores_what_the_prompts_say() {
         ("", ""),
         ("AAAA", "/w=="),
         ("anything", "anything"),
+        ("Username:", "not base64 at all"),
     ] {
         let lines = format!("C: AUTH LOGIN\nS: 334 {first}\nC: dGlt\nS: 334 {second}\nC: dGFuc3RhYWY=\n");
         exchange("LOGIN", &format!("{lines}S: 235 ok"), &mut login()).unwrap();
@@ -554,12 +555,15 @@ fn a21_a_loss_after_the_secret_left_says_so() {
 
 #[test]
 fn a21_a_loss_before_any_response_says_nothing_of_credentials() {
-    for (lines, sent) in [
-        ("C: AUTH LOGIN\nclose", false),
-        ("C: AUTH LOGIN\nS: 334\nC: dGlt\nclose", true),
-        ("C: AUTH LOGIN\nS: 334 !!\nC: *\nclose", false),
-    ] {
-        let error = exchange("LOGIN", lines, &mut login()).unwrap_err();
+    let (mut login, mut login_again) = (login(), login());
+    let mut cram = CramMd5::new("tim", "tanstaaf");
+    let cases: [(&str, &str, &mut dyn Mechanism, bool); 3] = [
+        ("LOGIN", "C: AUTH LOGIN\nclose", &mut login, false),
+        ("CRAM-MD5", "C: AUTH CRAM-MD5\nS: 334 !!\nC: *\nclose", &mut cram, false),
+        ("LOGIN", "C: AUTH LOGIN\nS: 334\nC: dGlt\nclose", &mut login_again, true),
+    ];
+    for (name, lines, mechanism, sent) in cases {
+        let error = exchange(name, lines, mechanism).unwrap_err();
         assert!(
             matches!(error, Error::Disconnected { credentials_sent, .. } if credentials_sent == sent),
             "{lines} {error:?}"

@@ -1,12 +1,15 @@
 //! [`Connection`]: the SMTP session as a pure state machine (RFC 5321, RFC 2920, RFC 3207, RFC 4954).
 //!
 //! Server octets and the caller's wishes go in, octets to write and [`Event`]s come out. A reader who follows
-//! an octet meets the modules in this order: the reply parser, `pipeline` (which command does this reply
-//! answer?), `phase` (what does it mean, and what may come next?), the event, and back out through the
-//! command encoder and `pipeline`.
+//! an octet meets the modules in this order: the reply parser, `input` with `pipeline` (which command does this
+//! reply answer?) and `phase` (what does it mean, and what may come next?), the event, and back out through
+//! `commands`, the command encoder, `pipeline` and `output`.
 
+mod commands;
 mod config;
 mod event;
+mod input;
+mod output;
 mod phase;
 mod pipeline;
 mod timeout;
@@ -16,22 +19,23 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 
+pub use crate::stage::{Stage, TimeoutPhase};
 pub use config::{Config, Peer, TlsPolicy};
-pub use event::{CommandId, Event, Stage};
+pub use event::{CommandId, Event};
 pub use pipeline::Window;
-pub use timeout::{Timeout, TimeoutPhase, Timeouts};
+pub use timeout::{Timeout, Timeouts};
 pub use transcript::TranscriptEntry;
 
-use crate::body::{BodyEncoder, BodyKind, BodyPart, BodyRules};
+use crate::body::{BodyEncoder, BodyKind, BodyRules};
 use crate::capabilities::{Capabilities, Extension};
-use crate::command::{self, AuthCommand, Command, DataCommand};
-use crate::error::{Error, Misuse, ProtocolError};
-use crate::params::{MailParameters, RcptParameters};
-use crate::path::{ClientName, ForwardPath, ReversePath};
-use crate::reply::{Reply, ReplyParser};
+use crate::command::DataCommand;
+use crate::error::{Error, Misuse};
+use crate::params::MailParameters;
+use crate::path::{ClientName, ReversePath};
+use crate::reply::ReplyParser;
 use crate::sasl::ServerInfo;
 use crate::security::{Security, VerifiedName};
-use phase::{Phase, Verdict, verdict};
+use phase::Phase;
 use pipeline::Pipeline;
 
 /// One SMTP session: no socket, no clock, no TLS, only what was said and what may be said next.
@@ -152,416 +156,6 @@ impl Connection {
     /// Calls `hook` for each line of the session from now on, secrets redacted.
     pub fn set_transcript(&mut self, hook: impl FnMut(TranscriptEntry<'_>) + Send + Sync + 'static) {
         self.transcript = Some(Box::new(hook));
-    }
-
-    // ---- octets in, events out ----
-
-    /// Takes octets that the transport delivered, in any split. What they mean, and any fault in them, is
-    /// told by [`poll_event`](Self::poll_event).
-    pub fn receive(&mut self, octets: &[u8]) {
-        if octets.is_empty() || self.failure.is_some() || self.receiving == Phase::Closed {
-            return;
-        }
-        if self.receiving == Phase::TlsPending {
-            // The same fault whether it came in the segment of the 220 or after it.
-            self.fail(match self.config.tls {
-                TlsPolicy::Implicit => ProtocolError::ClearTextBeforeTls.into(),
-                TlsPolicy::Required | TlsPolicy::Opportunistic | TlsPolicy::None => {
-                    ProtocolError::StartTlsResidue.into()
-                }
-            });
-        } else {
-            // An overflow is told by `poll_event`, to which the parser repeats it.
-            let _ = self.parser.receive(octets);
-        }
-    }
-
-    /// Says that the transport has ended: end of file, reset, a TLS closure or any other read error. Replies
-    /// received before are still delivered.
-    pub fn receive_eof(&mut self) {
-        self.eof = true;
-    }
-
-    /// The next thing that happened, or `None` when more input is needed.
-    ///
-    /// # Errors
-    /// The fatal error that ended the connection; every later call repeats it.
-    pub fn poll_event(&mut self) -> Result<Option<Event>, Error> {
-        if let Some(failure) = &self.failure {
-            return Err((**failure).clone());
-        }
-        let event = self.next_event().map_err(|error| self.fail(error))?;
-        if event.is_none() {
-            self.release();
-        }
-        Ok(event)
-    }
-
-    fn next_event(&mut self) -> Result<Option<Event>, Error> {
-        if self.receiving == Phase::Closed {
-            return Ok(None);
-        }
-        let stage = self.pipeline.front().map(|front| front.stage);
-        match self.parser.next_reply() {
-            Ok(Some(reply)) => self.answer(reply).map(Some),
-            // Some servers answer QUIT with nothing that parses; it changes nothing any more.
-            Err(_) if stage == Some(Stage::Quit) => Ok(Some(self.close())),
-            Err(error) => Err(ProtocolError::Reply { stage, error }.into()),
-            Ok(None) if self.eof => self.ended(stage),
-            Ok(None) => self.partial(stage).map(|()| None),
-        }
-    }
-
-    /// The transport has ended and every complete reply has been delivered.
-    fn ended(&mut self, stage: Option<Stage>) -> Result<Option<Event>, Error> {
-        if stage == Some(Stage::Quit) {
-            return Ok(Some(self.close()));
-        }
-        let credentials_sent =
-            stage == Some(Stage::Auth) && self.credentials_said && self.pipeline.front_left();
-        Err(Error::Disconnected { stage, truncated: !self.parser.is_blank(), credentials_sent })
-    }
-
-    fn close(&mut self) -> Event {
-        self.sending = Phase::Closed;
-        self.receiving = Phase::Closed;
-        self.pipeline.stop();
-        Event::Closed
-    }
-
-    /// Octets that are not yet a reply. Where none is due they are judged at once: only 421 and 221 may come
-    /// unasked, and waiting for the rest of anything else would let it be taken for a later command's reply.
-    fn partial(&self, stage: Option<Stage>) -> Result<(), Error> {
-        if self.parser.is_blank() || self.pipeline.front_left() || stage == Some(Stage::EndOfData) {
-            return Ok(());
-        }
-        let unread = self.parser.unread();
-        let start = unread.iter().position(|&b| b != b'\r' && b != b'\n').unwrap_or(unread.len());
-        let begun = unread.get(start..).unwrap_or_default();
-        let may_be = |code: &[u8]| begun.iter().zip(code).all(|(a, b)| a == b);
-        if may_be(b"421") || may_be(b"221") {
-            return Ok(());
-        }
-        Err(self.unasked(stage).into())
-    }
-
-    /// What a reply is that came before its time: too early for a command that is being written, or for none.
-    fn unasked(&self, stage: Option<Stage>) -> ProtocolError {
-        match stage {
-            Some(stage) if self.pipeline.front_begun() => ProtocolError::Premature(stage),
-            _ => ProtocolError::Surplus,
-        }
-    }
-
-    /// Matches a reply to the oldest command in flight.
-    fn answer(&mut self, reply: Reply) -> Result<Event, Error> {
-        self.trace(TranscriptEntry::Server(&reply));
-        let Some(front) = self.pipeline.front() else {
-            return Err(match reply.code().get() {
-                421 | 221 => Error::ServerClosed { stage: None, reply: Box::new(reply) },
-                _ => ProtocolError::Surplus.into(),
-            });
-        };
-        let stage = front.stage;
-        let verdict = verdict(stage, &reply);
-        if !self.pipeline.front_left() {
-            return Err(match (verdict, stage) {
-                (Verdict::Closing, Stage::EndOfData) => {
-                    Error::ServerClosed { stage: Some(stage), reply: Box::new(reply) }
-                }
-                (Verdict::Closing, _) => Error::ServerClosed { stage: None, reply: Box::new(reply) },
-                // An early refusal is a verdict; what is left of the body has no reader (RFC 5321 §4.2.5).
-                (Verdict::Refused, Stage::EndOfData) => Error::Refused { stage, reply: Box::new(reply) },
-                _ => self.unasked(Some(stage)).into(),
-            });
-        }
-        match verdict {
-            Verdict::Closing => {
-                return Err(Error::ServerClosed { stage: Some(stage), reply: Box::new(reply) });
-            }
-            Verdict::Fatal => return Err(Error::Refused { stage, reply: Box::new(reply) }),
-            Verdict::Unexpected => {
-                return Err(ProtocolError::UnexpectedReply { stage, reply: Box::new(reply) }.into());
-            }
-            Verdict::Done | Verdict::GoOn | Verdict::Refused => {}
-        }
-        let Some(entry) = self.pipeline.pop() else { return Err(ProtocolError::Surplus.into()) };
-        self.sequence += 1;
-        self.receiving = self.receiving.answer(stage, verdict);
-        self.take_effect(stage, verdict, &reply)?;
-        if self.pipeline.is_empty() {
-            self.sending = self.receiving;
-        }
-        Ok(match stage {
-            Stage::Greeting => Event::Greeting(reply),
-            _ => Event::Reply { id: entry.id, stage, reply },
-        })
-    }
-
-    /// What a verdict changes besides the cursors.
-    fn take_effect(&mut self, stage: Stage, verdict: Verdict, reply: &Reply) -> Result<(), Error> {
-        match (stage, verdict) {
-            (Stage::Ehlo, Verdict::Done) => self.capabilities = Capabilities::parse(reply.lines()),
-            (Stage::StartTls, Verdict::Done) => {
-                // RFC 3207 §4.2, §6: the server may say nothing more in clear; discarding it would hide an attack.
-                if !self.parser.unread().is_empty() {
-                    return Err(ProtocolError::StartTlsResidue.into());
-                }
-                self.capabilities = Capabilities::default();
-            }
-            (Stage::Auth, Verdict::Done) => self.authenticated = true,
-            (Stage::Data, Verdict::GoOn) => {
-                self.body = self.data.map(|data| BodyEncoder::new(data.rules));
-                self.pipeline.begin_body();
-                self.sending = Phase::Body;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    // ---- octets out ----
-
-    /// The octets to write now. If a [`BodyPart`] is in your hands, it goes first.
-    #[must_use]
-    pub fn output(&self) -> &[u8] {
-        // What the server said before it was asked is judged before anything is asked.
-        let unheard = !self.pipeline.front_begun() && !self.parser.is_blank();
-        if self.failure.is_some() || unheard { &[] } else { self.pipeline.output() }
-    }
-
-    /// Reports that the transport accepted `n` more octets, counted through the body part in your hands, if
-    /// any, and then through [`output`](Self::output). Octets count as accepted when the write call took
-    /// them, even if they are still in a TLS or kernel buffer.
-    ///
-    /// # Errors
-    /// [`Misuse::AdvancedTooFar`] if that is more than was on offer; nothing is then counted.
-    pub fn advance_output(&mut self, n: usize) -> Result<(), Error> {
-        if self.failure.is_some() {
-            return Err(Error::Poisoned);
-        }
-        if n == 0 {
-            return Ok(());
-        }
-        let in_body = self.pipeline.body_owed() > 0;
-        self.pipeline.advance(n).ok_or(Misuse::AdvancedTooFar)?;
-        if in_body {
-            self.sequence += 1;
-        }
-        Ok(())
-    }
-
-    /// Encodes the next part of the message body: the slices to write, borrowed from `chunk`.
-    ///
-    /// A part may cover less than the chunk; [`BodyPart::consumed`] says how much, and the rest is given again.
-    /// The part has to be written, in order, before anything that [`output`](Self::output) holds, and every
-    /// octet of it reported to [`advance_output`](Self::advance_output).
-    ///
-    /// # Errors
-    /// [`Misuse::NoBody`] if no body is due. [`Error::Body`] if the octets break the body's rules: the message
-    /// cannot be completed any more, and the connection is poisoned.
-    pub fn body<'c>(&mut self, chunk: &'c [u8]) -> Result<BodyPart<'c>, Error> {
-        self.alive()?;
-        let Some(body) = self.body.as_mut().filter(|_| self.sending == Phase::Body) else {
-            return Err(Misuse::NoBody.into());
-        };
-        match body.encode(chunk) {
-            Ok(part) => {
-                self.pipeline.lend_body(part.len() as u64);
-                self.trace(TranscriptEntry::Body(part.len()));
-                Ok(part)
-            }
-            Err(fault) => Err(self.fail(Error::Body(fault))),
-        }
-    }
-
-    /// Ends the body: puts the terminator into [`output`](Self::output). The returned id names the end of the
-    /// message, whose reply decides about it. Without a call of [`body`](Self::body) before it, this is the
-    /// lone dot that takes back a DATA without recipients (RFC 2920 §3.1).
-    ///
-    /// # Errors
-    /// [`Misuse::NoBody`] if no body is due; [`Misuse::SizeMismatch`] if a declared size was not met, and
-    /// [`Error::Body`] if the last line end is stray and stray ones are to be rejected: the connection is then
-    /// poisoned, without the terminator.
-    pub fn finish_body(&mut self) -> Result<CommandId, Error> {
-        self.alive()?;
-        let Some(body) = self.body.as_ref().filter(|_| self.sending == Phase::Body) else {
-            return Err(Misuse::NoBody.into());
-        };
-        let supplied = body.octets_in();
-        match self.data.and_then(|data| data.size) {
-            Some(declared) if declared != supplied => {
-                return Err(self.fail(Misuse::SizeMismatch { declared, supplied }.into()));
-            }
-            _ => {}
-        }
-        self.end_body()
-    }
-
-    /// Takes back a DATA that was answered with 354 though every recipient was refused: sends the lone dot.
-    ///
-    /// # Errors
-    /// [`Misuse::NoBody`] if no body is due or some of it was given already.
-    pub fn cancel_body(&mut self) -> Result<CommandId, Error> {
-        self.alive()?;
-        match &self.body {
-            Some(body) if self.sending == Phase::Body && body.octets_in() == 0 => self.end_body(),
-            _ => Err(Misuse::NoBody.into()),
-        }
-    }
-
-    fn end_body(&mut self) -> Result<CommandId, Error> {
-        let Some(body) = self.body.take() else { return Err(Misuse::NoBody.into()) };
-        let terminator = match body.terminator() {
-            Ok(terminator) => terminator,
-            Err(fault) => return Err(self.fail(Error::Body(fault))),
-        };
-        let Some(id) = self.pipeline.end_body(terminator) else { return Err(Misuse::NoBody.into()) };
-        self.data = None;
-        self.first_long_line = body.first_long_line();
-        self.sending = Phase::Ready;
-        self.trace(TranscriptEntry::EndOfData);
-        Ok(id)
-    }
-
-    // ---- commands ----
-
-    /// Queues a command. It leaves when RFC 2920, the server's PIPELINING and the window allow.
-    ///
-    /// # Errors
-    /// [`Error::Misuse`], [`Error::Command`], [`Error::Unsupported`] or [`Error::TooLarge`]: nothing was queued
-    /// and the connection is as usable as before. [`Error::Poisoned`] if it is lost.
-    pub fn command(&mut self, command: Command<'_>) -> Result<CommandId, Error> {
-        self.alive()?;
-        let stage = stage_of(&command);
-        if stage == Stage::Auth && self.sending == Phase::Challenge {
-            return Err(Misuse::AwaitingReply(Stage::Auth).into());
-        }
-        let next = self.sending.queue(stage, self.pipeline.is_empty())?;
-        self.check_extensions(&command)?;
-        let id = match command {
-            Command::Auth(auth) => {
-                self.pipeline.push_secret(stage, auth.line_len(), |out| command.encode(out))?
-            }
-            _ => self.pipeline.push(stage, |out| command.encode(out))?,
-        };
-        if let Command::Ehlo(_) | Command::Helo(_) = command {
-            self.capabilities = Capabilities::default();
-        }
-        if let Command::Auth(auth) = command {
-            self.credentials_said = auth.initial_response.is_some();
-        }
-        if let Command::Mail(_, parameters) = command {
-            self.smtp_utf8 = parameters.declares_smtp_utf8();
-            self.body_kind = parameters.declared_body().unwrap_or(BodyKind::SevenBit);
-        }
-        if let Command::Data(data) = command {
-            self.data = Some(data);
-        }
-        self.trace_command(&command);
-        self.queued(next);
-        Ok(id)
-    }
-
-    /// What the server has to have advertised for this command (RFC 5321 §2.2.1).
-    fn check_extensions(&self, command: &Command<'_>) -> Result<(), Error> {
-        match command {
-            Command::StartTls if self.security.is_tls() => Err(Misuse::AlreadyTls.into()),
-            Command::StartTls => self.require(Extension::StartTls),
-            Command::Auth(_) if self.authenticated => Err(Misuse::AlreadyAuthenticated.into()),
-            Command::Auth(auth) if !self.capabilities.auth_mechanisms().contains(auth.mechanism) => {
-                Err(Error::Unsupported(Extension::Auth))
-            }
-            Command::Mail(path, parameters) => self.check_mail(path, parameters),
-            Command::Rcpt(path, parameters) => self.check_rcpt(path, parameters),
-            Command::Vrfy(text) | Command::Expn(text) | Command::Help(text) | Command::Custom(text)
-                if !text.is_ascii() =>
-            {
-                self.require(Extension::SmtpUtf8)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn check_mail(&self, path: &ReversePath, parameters: &MailParameters) -> Result<(), Error> {
-        for extension in parameters.required_extensions() {
-            self.require(extension)?;
-        }
-        if path.needs_smtputf8() && !parameters.declares_smtp_utf8() {
-            self.require(Extension::SmtpUtf8)?;
-            return Err(Misuse::NeedsSmtpUtf8.into());
-        }
-        match (parameters.declared_size(), self.capabilities.size_limit()) {
-            (Some(size), Some(limit)) if size > limit => Err(Error::TooLarge { size, limit }),
-            _ => Ok(()),
-        }
-    }
-
-    fn check_rcpt(&self, path: &ForwardPath, parameters: &RcptParameters) -> Result<(), Error> {
-        for extension in parameters.required_extensions() {
-            self.require(extension)?;
-        }
-        if path.needs_smtputf8() && !self.smtp_utf8 {
-            self.require(Extension::SmtpUtf8)?;
-            return Err(Misuse::NeedsSmtpUtf8.into());
-        }
-        Ok(())
-    }
-
-    fn require(&self, extension: Extension) -> Result<(), Error> {
-        if self.capabilities.supports(extension) { Ok(()) } else { Err(Error::Unsupported(extension)) }
-    }
-
-    /// Answers the AUTH challenge that waits, with the response decoded.
-    ///
-    /// # Errors
-    /// [`Misuse::NoChallenge`] if none waits; [`Error::Command`] if the response is too long for a line.
-    pub fn auth_respond(&mut self, response: &[u8]) -> Result<CommandId, Error> {
-        let len = command::auth_response_len(response);
-        let id = self.auth_line(len, |out| command::encode_auth_response(response, out))?;
-        self.credentials_said = true;
-        Ok(id)
-    }
-
-    /// Breaks the AUTH exchange off with `*`; the server answers 501 (RFC 4954 §4).
-    ///
-    /// # Errors
-    /// [`Misuse::NoChallenge`] if no challenge waits.
-    pub fn auth_cancel(&mut self) -> Result<CommandId, Error> {
-        self.auth_line(3, |out| {
-            out.extend_from_slice(b"*\r\n");
-            Ok(())
-        })
-    }
-
-    fn auth_line(
-        &mut self,
-        len: usize,
-        encode: impl FnOnce(&mut alloc::vec::Vec<u8>) -> Result<(), command::CommandError>,
-    ) -> Result<CommandId, Error> {
-        self.alive()?;
-        if self.sending != Phase::Challenge {
-            return Err(Misuse::NoChallenge.into());
-        }
-        let next = self.sending.queue(Stage::Auth, true)?;
-        let id = self.pipeline.push_secret(Stage::Auth, len, encode)?;
-        self.trace(TranscriptEntry::ClientResponse(len.saturating_sub(2)));
-        self.queued(next);
-        Ok(id)
-    }
-
-    fn queued(&mut self, next: Phase) {
-        if self.pipeline.front().is_none() {
-            self.sequence += 1;
-        }
-        self.sending = next;
-        self.release();
-    }
-
-    fn release(&mut self) {
-        let pipelining = self.is_pipelining();
-        let quiet = self.parser.is_blank();
-        self.pipeline.release(pipelining, quiet);
     }
 
     // ---- TLS ----
@@ -818,23 +412,22 @@ impl Connection {
         self.pipeline.is_unanswered(id)
     }
 
+    /// Whether the connection broke, or was given up, after a message had left whole and before a verdict on
+    /// it came. Sending it again may then deliver it twice.
+    #[must_use]
+    pub fn may_have_been_delivered(&self) -> bool {
+        let judged = match self.failure() {
+            None => true,
+            Some(Error::ServerClosed { stage: Some(Stage::EndOfData), reply }) => reply.is_transient(),
+            Some(Error::Refused { stage, .. }) => *stage == Stage::EndOfData,
+            Some(_) => false,
+        };
+        !judged && self.pipeline.message_unanswered()
+    }
+
     fn trace(&mut self, entry: TranscriptEntry<'_>) {
         if let Some(hook) = &mut self.transcript {
             hook(entry);
-        }
-    }
-
-    fn trace_command(&mut self, command: &Command<'_>) {
-        if self.transcript.is_none() {
-            return;
-        }
-        if let Command::Auth(AuthCommand { mechanism, initial_response }) = *command {
-            let response = initial_response.map(|octets| octets.len().div_ceil(3) * 4);
-            return self.trace(TranscriptEntry::ClientAuth { mechanism, response });
-        }
-        let mut line = alloc::vec::Vec::new();
-        if command.encode(&mut line).is_ok() {
-            self.trace(TranscriptEntry::Client(line.strip_suffix(b"\r\n").unwrap_or(&line)));
         }
     }
 }
@@ -850,24 +443,5 @@ impl fmt::Debug for Connection {
             .field("outstanding", &self.pipeline.len())
             .field("failure", &self.failure)
             .finish_non_exhaustive()
-    }
-}
-
-fn stage_of(command: &Command<'_>) -> Stage {
-    match command {
-        Command::Ehlo(_) => Stage::Ehlo,
-        Command::Helo(_) => Stage::Helo,
-        Command::StartTls => Stage::StartTls,
-        Command::Auth(_) => Stage::Auth,
-        Command::Mail(..) => Stage::Mail,
-        Command::Rcpt(..) => Stage::Rcpt,
-        Command::Data(_) => Stage::Data,
-        Command::Rset => Stage::Rset,
-        Command::Vrfy(_) => Stage::Vrfy,
-        Command::Expn(_) => Stage::Expn,
-        Command::Help(_) => Stage::Help,
-        Command::Noop => Stage::Noop,
-        Command::Quit => Stage::Quit,
-        Command::Custom(_) => Stage::Custom,
     }
 }

@@ -169,6 +169,11 @@ impl Pipeline {
         self.front().is_some_and(|entry| self.has_left(entry))
     }
 
+    /// Whether the end of a message has left and was not answered.
+    pub(super) fn message_unanswered(&self) -> bool {
+        self.entries.iter().any(|entry| entry.stage == Stage::EndOfData && self.has_left(entry))
+    }
+
     fn has_left(&self, entry: &Entry) -> bool {
         self.body_owed == 0 && entry.end <= self.accepted
     }

@@ -1,9 +1,8 @@
 //! How long each phase may take (RFC 5321 §4.5.3.2). The core names phase and budget; the caller owns the clock.
 
-use core::fmt;
 use core::time::Duration;
 
-use super::Stage;
+use crate::stage::{Stage, TimeoutPhase};
 
 /// The time budget of each phase; the defaults are those of RFC 5321 §4.5.3.2 where it has one.
 ///
@@ -116,27 +115,4 @@ pub struct Timeout {
     pub budget: Duration,
     /// Tells this wait from the ones before it.
     pub sequence: u64,
-}
-
-/// A phase that has a time budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TimeoutPhase {
-    /// The reply to the command of this stage.
-    Reply(Stage),
-    /// The TLS handshake.
-    TlsHandshake,
-    /// The transport taking the next part of a message body.
-    DataBlock,
-}
-
-impl fmt::Display for TimeoutPhase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TimeoutPhase::Reply(Stage::Greeting) => f.write_str("no greeting from the server"),
-            TimeoutPhase::Reply(stage) => write!(f, "no reply to {stage}"),
-            TimeoutPhase::TlsHandshake => f.write_str("the TLS handshake did not finish"),
-            TimeoutPhase::DataBlock => f.write_str("the server took no more of the message body"),
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! An AUTH exchange (RFC 4954 §4).
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::{Flow, Step};
 use crate::command::{AuthCommand, Command, MAX_LINE};
@@ -74,7 +75,11 @@ impl<'m> Authenticate<'m> {
             return Err(MechanismError::UnexpectedChallenge);
         }
         let text = challenge.text().trim_ascii();
-        let challenge = STANDARD.decode(text).map_err(|_| MechanismError::InvalidChallenge)?;
+        let challenge = if self.mechanism.ignores_challenges() {
+            Vec::new()
+        } else {
+            STANDARD.decode(text).map_err(|_| MechanismError::InvalidChallenge)?
+        };
         if let Some(held) = self.held.take() {
             return if challenge.is_empty() { Ok(held) } else { Err(MechanismError::UnexpectedChallenge) };
         }

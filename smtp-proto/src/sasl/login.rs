@@ -83,6 +83,10 @@ impl Mechanism for Login {
     fn max_challenges(&self) -> usize {
         2
     }
+
+    fn ignores_challenges(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for Login {

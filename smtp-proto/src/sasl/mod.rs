@@ -169,6 +169,12 @@ pub trait Mechanism: Send {
         8
     }
 
+    /// Whether challenges are prompts for people, of which the mechanism takes no notice: they are then passed
+    /// on empty, and need not be base64. The default is `false`.
+    fn ignores_challenges(&self) -> bool {
+        false
+    }
+
     /// What the server explained about its refusal, as an octet string that may hold anything: escape it
     /// before showing it. The default is `None`. It is asked for after the exchange has failed.
     fn error_detail(&self) -> Option<&[u8]> {
@@ -198,6 +204,10 @@ macro_rules! forward_mechanism {
 
             fn max_challenges(&self) -> usize {
                 (**self).max_challenges()
+            }
+
+            fn ignores_challenges(&self) -> bool {
+                (**self).ignores_challenges()
             }
 
             fn error_detail(&self) -> Option<&[u8]> {

@@ -1,0 +1,185 @@
+//! Queueing commands: what the phase, the server's extensions and the encoder say to each.
+
+use alloc::vec::Vec;
+
+use super::phase::Phase;
+use super::{CommandId, Connection, Stage, TranscriptEntry};
+use crate::body::BodyKind;
+use crate::capabilities::{Capabilities, Extension};
+use crate::command::{self, AuthCommand, Command};
+use crate::error::{Error, Misuse};
+use crate::params::{MailParameters, RcptParameters};
+use crate::path::{ForwardPath, ReversePath};
+
+impl Connection {
+    /// Queues a command. It leaves when RFC 2920, the server's PIPELINING and the window allow.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`], [`Error::Command`], [`Error::Unsupported`] or [`Error::TooLarge`]: nothing was queued
+    /// and the connection is as usable as before. [`Error::Poisoned`] if it is lost.
+    pub fn command(&mut self, command: Command<'_>) -> Result<CommandId, Error> {
+        self.alive()?;
+        let stage = stage_of(&command);
+        if stage == Stage::Auth && self.sending == Phase::Challenge {
+            return Err(Misuse::AwaitingReply(Stage::Auth).into());
+        }
+        let next = self.sending.queue(stage, self.pipeline.is_empty())?;
+        self.check_extensions(&command)?;
+        let id = match command {
+            Command::Auth(auth) => {
+                self.pipeline.push_secret(stage, auth.line_len(), |out| command.encode(out))?
+            }
+            _ => self.pipeline.push(stage, |out| command.encode(out))?,
+        };
+        if let Command::Ehlo(_) | Command::Helo(_) = command {
+            self.capabilities = Capabilities::default();
+        }
+        if let Command::Auth(auth) = command {
+            self.credentials_said = auth.initial_response.is_some();
+        }
+        if let Command::Mail(_, parameters) = command {
+            self.smtp_utf8 = parameters.declares_smtp_utf8();
+            self.body_kind = parameters.declared_body().unwrap_or(BodyKind::SevenBit);
+        }
+        if let Command::Data(data) = command {
+            self.data = Some(data);
+        }
+        self.trace_command(&command);
+        self.queued(next);
+        Ok(id)
+    }
+
+    /// What the server has to have advertised for this command (RFC 5321 §2.2.1).
+    fn check_extensions(&self, command: &Command<'_>) -> Result<(), Error> {
+        match command {
+            Command::StartTls if self.security.is_tls() => Err(Misuse::AlreadyTls.into()),
+            Command::StartTls => self.require(Extension::StartTls),
+            Command::Auth(_) if self.authenticated => Err(Misuse::AlreadyAuthenticated.into()),
+            Command::Auth(auth) if !self.capabilities.auth_mechanisms().contains(auth.mechanism) => {
+                Err(Error::Unsupported(Extension::Auth))
+            }
+            Command::Mail(path, parameters) => self.check_mail(path, parameters),
+            Command::Rcpt(path, parameters) => self.check_rcpt(path, parameters),
+            Command::Vrfy(text) | Command::Expn(text) | Command::Help(text) | Command::Custom(text)
+                if !text.is_ascii() =>
+            {
+                self.require(Extension::SmtpUtf8)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_mail(&self, path: &ReversePath, parameters: &MailParameters) -> Result<(), Error> {
+        for extension in parameters.required_extensions() {
+            self.require(extension)?;
+        }
+        if path.needs_smtputf8() && !parameters.declares_smtp_utf8() {
+            self.require(Extension::SmtpUtf8)?;
+            return Err(Misuse::NeedsSmtpUtf8.into());
+        }
+        match (parameters.declared_size(), self.capabilities.size_limit()) {
+            (Some(size), Some(limit)) if size > limit => Err(Error::TooLarge { size, limit }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_rcpt(&self, path: &ForwardPath, parameters: &RcptParameters) -> Result<(), Error> {
+        for extension in parameters.required_extensions() {
+            self.require(extension)?;
+        }
+        if path.needs_smtputf8() && !self.smtp_utf8 {
+            self.require(Extension::SmtpUtf8)?;
+            return Err(Misuse::NeedsSmtpUtf8.into());
+        }
+        Ok(())
+    }
+
+    fn require(&self, extension: Extension) -> Result<(), Error> {
+        if self.capabilities.supports(extension) { Ok(()) } else { Err(Error::Unsupported(extension)) }
+    }
+
+    /// Answers the AUTH challenge that waits, with the response decoded.
+    ///
+    /// # Errors
+    /// [`Misuse::NoChallenge`] if none waits; [`Error::Command`] if the response is too long for a line.
+    pub fn auth_respond(&mut self, response: &[u8]) -> Result<CommandId, Error> {
+        let len = command::auth_response_len(response);
+        let id = self.auth_line(len, |out| command::encode_auth_response(response, out))?;
+        self.credentials_said = true;
+        Ok(id)
+    }
+
+    /// Breaks the AUTH exchange off with `*`; the server answers 501 (RFC 4954 §4).
+    ///
+    /// # Errors
+    /// [`Misuse::NoChallenge`] if no challenge waits.
+    pub fn auth_cancel(&mut self) -> Result<CommandId, Error> {
+        self.auth_line(3, |out| {
+            out.extend_from_slice(b"*\r\n");
+            Ok(())
+        })
+    }
+
+    fn auth_line(
+        &mut self,
+        len: usize,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), command::CommandError>,
+    ) -> Result<CommandId, Error> {
+        self.alive()?;
+        if self.sending != Phase::Challenge {
+            return Err(Misuse::NoChallenge.into());
+        }
+        let next = self.sending.queue(Stage::Auth, true)?;
+        let id = self.pipeline.push_secret(Stage::Auth, len, encode)?;
+        self.trace(TranscriptEntry::ClientResponse(len.saturating_sub(2)));
+        self.queued(next);
+        Ok(id)
+    }
+
+    fn queued(&mut self, next: Phase) {
+        if self.pipeline.front().is_none() {
+            self.sequence += 1;
+        }
+        self.sending = next;
+        self.release();
+    }
+
+    pub(super) fn release(&mut self) {
+        let pipelining = self.is_pipelining();
+        let quiet = self.parser.is_blank();
+        self.pipeline.release(pipelining, quiet);
+    }
+
+    fn trace_command(&mut self, command: &Command<'_>) {
+        if self.transcript.is_none() {
+            return;
+        }
+        if let Command::Auth(AuthCommand { mechanism, initial_response }) = *command {
+            let response = initial_response.map(|octets| octets.len().div_ceil(3) * 4);
+            return self.trace(TranscriptEntry::ClientAuth { mechanism, response });
+        }
+        let mut line = Vec::new();
+        if command.encode(&mut line).is_ok() {
+            self.trace(TranscriptEntry::Client(line.strip_suffix(b"\r\n").unwrap_or(&line)));
+        }
+    }
+}
+
+fn stage_of(command: &Command<'_>) -> Stage {
+    match command {
+        Command::Ehlo(_) => Stage::Ehlo,
+        Command::Helo(_) => Stage::Helo,
+        Command::StartTls => Stage::StartTls,
+        Command::Auth(_) => Stage::Auth,
+        Command::Mail(..) => Stage::Mail,
+        Command::Rcpt(..) => Stage::Rcpt,
+        Command::Data(_) => Stage::Data,
+        Command::Rset => Stage::Rset,
+        Command::Vrfy(_) => Stage::Vrfy,
+        Command::Expn(_) => Stage::Expn,
+        Command::Help(_) => Stage::Help,
+        Command::Noop => Stage::Noop,
+        Command::Quit => Stage::Quit,
+        Command::Custom(_) => Stage::Custom,
+    }
+}

@@ -1,0 +1,176 @@
+//! Octets in, events out: matching each reply to the oldest command in flight, and acting on it.
+
+use alloc::boxed::Box;
+
+use super::phase::{Phase, Verdict, verdict};
+use super::{Connection, Event, Stage, TlsPolicy, TranscriptEntry};
+use crate::body::BodyEncoder;
+use crate::capabilities::Capabilities;
+use crate::error::{Error, ProtocolError};
+use crate::reply::Reply;
+
+impl Connection {
+    /// Takes octets that the transport delivered, in any split. What they mean, and any fault in them, is
+    /// told by [`poll_event`](Self::poll_event).
+    pub fn receive(&mut self, octets: &[u8]) {
+        if octets.is_empty() || self.failure.is_some() || self.receiving == Phase::Closed {
+            return;
+        }
+        if self.receiving == Phase::TlsPending {
+            // The same fault whether it came in the segment of the 220 or after it.
+            self.fail(match self.config.tls {
+                TlsPolicy::Implicit => ProtocolError::ClearTextBeforeTls.into(),
+                TlsPolicy::Required | TlsPolicy::Opportunistic | TlsPolicy::None => {
+                    ProtocolError::StartTlsResidue.into()
+                }
+            });
+        } else {
+            // An overflow is told by `poll_event`, to which the parser repeats it.
+            let _ = self.parser.receive(octets);
+        }
+    }
+
+    /// Says that the transport has ended: end of file, reset, a TLS closure or any other read error. Replies
+    /// received before are still delivered.
+    pub fn receive_eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// The next thing that happened, or `None` when more input is needed.
+    ///
+    /// # Errors
+    /// The fatal error that ended the connection; every later call repeats it.
+    pub fn poll_event(&mut self) -> Result<Option<Event>, Error> {
+        if let Some(failure) = &self.failure {
+            return Err((**failure).clone());
+        }
+        let event = self.next_event().map_err(|error| self.fail(error))?;
+        if event.is_none() {
+            self.release();
+        }
+        Ok(event)
+    }
+
+    fn next_event(&mut self) -> Result<Option<Event>, Error> {
+        if self.receiving == Phase::Closed {
+            return Ok(None);
+        }
+        let stage = self.pipeline.front().map(|front| front.stage);
+        match self.parser.next_reply() {
+            Ok(Some(reply)) => self.answer(reply).map(Some),
+            // Some servers answer QUIT with nothing that parses; it changes nothing any more.
+            Err(_) if stage == Some(Stage::Quit) => Ok(Some(self.close())),
+            Err(error) => Err(ProtocolError::Reply { stage, error }.into()),
+            Ok(None) if self.eof => self.ended(stage),
+            Ok(None) => self.partial(stage).map(|()| None),
+        }
+    }
+
+    /// The transport has ended and every complete reply has been delivered.
+    fn ended(&mut self, stage: Option<Stage>) -> Result<Option<Event>, Error> {
+        if stage == Some(Stage::Quit) {
+            return Ok(Some(self.close()));
+        }
+        let credentials_sent =
+            stage == Some(Stage::Auth) && self.credentials_said && self.pipeline.front_begun();
+        Err(Error::Disconnected { stage, truncated: !self.parser.is_blank(), credentials_sent })
+    }
+
+    fn close(&mut self) -> Event {
+        self.sending = Phase::Closed;
+        self.receiving = Phase::Closed;
+        self.pipeline.stop();
+        Event::Closed
+    }
+
+    /// Octets that are not yet a reply. Where none is due they are judged at once: only 421 and 221 may come
+    /// unasked, and waiting for the rest of anything else would let it be taken for a later command's reply.
+    fn partial(&self, stage: Option<Stage>) -> Result<(), Error> {
+        if self.parser.is_blank() || self.pipeline.front_left() || stage == Some(Stage::EndOfData) {
+            return Ok(());
+        }
+        let unread = self.parser.unread();
+        let start = unread.iter().position(|&b| b != b'\r' && b != b'\n').unwrap_or(unread.len());
+        let begun = unread.get(start..).unwrap_or_default();
+        let may_be = |code: &[u8]| begun.iter().zip(code).all(|(a, b)| a == b);
+        if may_be(b"421") || may_be(b"221") {
+            return Ok(());
+        }
+        Err(self.unasked(stage).into())
+    }
+
+    /// What a reply is that came before its time: too early for a command that is being written, or for none.
+    fn unasked(&self, stage: Option<Stage>) -> ProtocolError {
+        match stage {
+            Some(stage) if self.pipeline.front_begun() => ProtocolError::Premature(stage),
+            _ => ProtocolError::Surplus,
+        }
+    }
+
+    /// Matches a reply to the oldest command in flight.
+    fn answer(&mut self, reply: Reply) -> Result<Event, Error> {
+        self.trace(TranscriptEntry::Server(&reply));
+        let Some(front) = self.pipeline.front() else {
+            return Err(match reply.code().get() {
+                421 | 221 => Error::ServerClosed { stage: None, reply: Box::new(reply) },
+                _ => ProtocolError::Surplus.into(),
+            });
+        };
+        let stage = front.stage;
+        let verdict = verdict(stage, &reply);
+        if !self.pipeline.front_left() {
+            return Err(match (verdict, stage) {
+                (Verdict::Closing, Stage::EndOfData) => {
+                    Error::ServerClosed { stage: Some(stage), reply: Box::new(reply) }
+                }
+                (Verdict::Closing, _) => Error::ServerClosed { stage: None, reply: Box::new(reply) },
+                // An early refusal is a verdict; what is left of the body has no reader (RFC 5321 §4.2.5).
+                (Verdict::Refused, Stage::EndOfData) => Error::Refused { stage, reply: Box::new(reply) },
+                _ => self.unasked(Some(stage)).into(),
+            });
+        }
+        match verdict {
+            Verdict::Closing => {
+                return Err(Error::ServerClosed { stage: Some(stage), reply: Box::new(reply) });
+            }
+            Verdict::Fatal => return Err(Error::Refused { stage, reply: Box::new(reply) }),
+            Verdict::Unexpected => {
+                return Err(ProtocolError::UnexpectedReply { stage, reply: Box::new(reply) }.into());
+            }
+            Verdict::Done | Verdict::GoOn | Verdict::Refused => {}
+        }
+        let Some(entry) = self.pipeline.pop() else { return Err(ProtocolError::Surplus.into()) };
+        self.sequence += 1;
+        self.receiving = self.receiving.answer(stage, verdict);
+        self.take_effect(stage, verdict, &reply)?;
+        if self.pipeline.is_empty() {
+            self.sending = self.receiving;
+        }
+        Ok(match stage {
+            Stage::Greeting => Event::Greeting(reply),
+            _ => Event::Reply { id: entry.id, stage, reply },
+        })
+    }
+
+    /// What a verdict changes besides the cursors.
+    fn take_effect(&mut self, stage: Stage, verdict: Verdict, reply: &Reply) -> Result<(), Error> {
+        match (stage, verdict) {
+            (Stage::Ehlo, Verdict::Done) => self.capabilities = Capabilities::parse(reply.lines()),
+            (Stage::StartTls, Verdict::Done) => {
+                // RFC 3207 §4.2, §6: the server may say nothing more in clear; discarding it would hide an attack.
+                if !self.parser.unread().is_empty() {
+                    return Err(ProtocolError::StartTlsResidue.into());
+                }
+                self.capabilities = Capabilities::default();
+            }
+            (Stage::Auth, Verdict::Done) => self.authenticated = true,
+            (Stage::Data, Verdict::GoOn) => {
+                self.body = self.data.map(|data| BodyEncoder::new(data.rules));
+                self.pipeline.begin_body();
+                self.sending = Phase::Body;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

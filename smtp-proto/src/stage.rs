@@ -1,0 +1,87 @@
+//! The names of what a session waits for.
+
+use core::fmt;
+
+/// What a reply answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Nothing the client said: the server speaks first.
+    Greeting,
+    /// EHLO.
+    Ehlo,
+    /// HELO.
+    Helo,
+    /// STARTTLS.
+    StartTls,
+    /// AUTH, or a response within its exchange.
+    Auth,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
+    /// DATA.
+    Data,
+    /// The final dot of a message.
+    EndOfData,
+    /// RSET.
+    Rset,
+    /// VRFY.
+    Vrfy,
+    /// EXPN.
+    Expn,
+    /// HELP.
+    Help,
+    /// NOOP.
+    Noop,
+    /// QUIT.
+    Quit,
+    /// A custom command.
+    Custom,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Greeting => "the greeting",
+            Stage::Ehlo => "EHLO",
+            Stage::Helo => "HELO",
+            Stage::StartTls => "STARTTLS",
+            Stage::Auth => "AUTH",
+            Stage::Mail => "MAIL",
+            Stage::Rcpt => "RCPT",
+            Stage::Data => "DATA",
+            Stage::EndOfData => "the end of the message",
+            Stage::Rset => "RSET",
+            Stage::Vrfy => "VRFY",
+            Stage::Expn => "EXPN",
+            Stage::Help => "HELP",
+            Stage::Noop => "NOOP",
+            Stage::Quit => "QUIT",
+            Stage::Custom => "the custom command",
+        })
+    }
+}
+
+/// A phase that has a time budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TimeoutPhase {
+    /// The reply to the command of this stage.
+    Reply(Stage),
+    /// The TLS handshake.
+    TlsHandshake,
+    /// The transport taking the next part of a message body.
+    DataBlock,
+}
+
+impl fmt::Display for TimeoutPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TimeoutPhase::Reply(Stage::Greeting) => f.write_str("no greeting from the server"),
+            TimeoutPhase::Reply(stage) => write!(f, "no reply to {stage}"),
+            TimeoutPhase::TlsHandshake => f.write_str("the TLS handshake did not finish"),
+            TimeoutPhase::DataBlock => f.write_str("the server took no more of the message body"),
+        }
+    }
+}
