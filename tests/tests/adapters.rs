@@ -2,9 +2,11 @@
 //! over streams that move one octet at a time, are interrupted, give up, or take nothing (X-cases).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{IoSlice, Read, Write};
-use std::net::IpAddr;
+use std::io::{BufRead, BufReader, IoSlice, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use smtp_proto::connection::{Config, Peer, TlsPolicy};
 use smtp_proto::flow::{Envelope, SendOptions};
@@ -191,19 +193,33 @@ fn through_tokio(ops: &[Op], stream: Stream) -> Results {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let mut client = smtp_tokio::Client::new(tokio_stream::Local(stream), config());
+        let mut client = smtp_tokio::Client::new(tokio_stream::Local::new(stream), config());
         perform!(client, ops, . await)
     })
 }
 
 mod tokio_stream {
     //! A script's stream as a local one.
-    use super::Stream;
+    use super::{Arc, AtomicUsize, Ordering, Stream};
+    use std::io::IoSlice;
     use std::pin::Pin;
     use std::task::{Context, Poll};
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-    pub(super) struct Local(pub(super) Stream);
+    pub(super) struct Local {
+        stream: Stream,
+        writes: Arc<AtomicUsize>,
+    }
+
+    impl Local {
+        pub(super) fn new(stream: Stream) -> Self {
+            Self::counting(stream, Arc::default())
+        }
+
+        pub(super) fn counting(stream: Stream, writes: Arc<AtomicUsize>) -> Self {
+            Self { stream, writes }
+        }
+    }
 
     impl smtp_tokio::Stream for Local {
         fn peer(&self) -> smtp_proto::connection::Peer {
@@ -217,7 +233,7 @@ mod tokio_stream {
             cx: &mut Context<'_>,
             buffer: &mut ReadBuf<'_>,
         ) -> Poll<std::io::Result<()>> {
-            Pin::new(&mut self.0).poll_read(cx, buffer)
+            Pin::new(&mut self.stream).poll_read(cx, buffer)
         }
     }
 
@@ -227,15 +243,32 @@ mod tokio_stream {
             cx: &mut Context<'_>,
             octets: &[u8],
         ) -> Poll<std::io::Result<usize>> {
-            Pin::new(&mut self.0).poll_write(cx, octets)
+            let written = Pin::new(&mut self.stream).poll_write(cx, octets);
+            if written.is_ready() {
+                self.writes.fetch_add(1, Ordering::Relaxed);
+            }
+            written
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            slices: &[IoSlice<'_>],
+        ) -> Poll<std::io::Result<usize>> {
+            let whole: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+            self.poll_write(cx, &whole)
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
         }
 
         fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-            Pin::new(&mut self.0).poll_flush(cx)
+            Pin::new(&mut self.stream).poll_flush(cx)
         }
 
         fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-            Pin::new(&mut self.0).poll_shutdown(cx)
+            Pin::new(&mut self.stream).poll_shutdown(cx)
         }
     }
 }
@@ -570,7 +603,7 @@ fn x08_dropping_a_client_says_nothing() {
     peer.verify(false);
     let stream = Stream::new(script);
     let peer = stream.peer();
-    drop(smtp_tokio::Client::new(tokio_stream::Local(stream), config()));
+    drop(smtp_tokio::Client::new(tokio_stream::Local::new(stream), config()));
     peer.with(|peer| assert_eq!(peer.wire(), b""));
 }
 
@@ -611,4 +644,117 @@ fn x09_x11_clients_are_send_sync_and_static_where_their_streams_are() {
     all::<smtp_proto::Connection>();
     all::<smtp_blocking::SendError>();
     all::<smtp_tokio::SendError>();
+}
+
+#[test]
+fn x04_tokio_takes_two_writes_a_message_too() {
+    for recipients in [1, 100] {
+        let (script, to) = pipelined(recipients);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let writes = Arc::new(AtomicUsize::new(0));
+            let stream = tokio_stream::Local::counting(Stream::new(&*script), Arc::clone(&writes));
+            let mut client = smtp_tokio::Client::new(stream, config());
+            client.capabilities().await.unwrap();
+            let before = writes.load(Ordering::Relaxed);
+            let to: Vec<&str> = to.iter().map(String::as_str).collect();
+            client.send(&envelope(&to), b"Subject: x\r\n\r\nbody\r\n").await.unwrap();
+            assert_eq!(writes.load(Ordering::Relaxed) - before, 2, "{recipients} recipients");
+        });
+    }
+}
+
+/// A server on a real socket that says its lines, one for each line it hears after the greeting.
+fn speak(lines: &'static [&'static str]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut heard = BufReader::new(stream.try_clone().unwrap()).lines();
+        for (i, line) in lines.iter().enumerate() {
+            if i > 0 && heard.next().is_none() {
+                return;
+            }
+            if (&stream).write_all(format!("{line}\r\n").as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn x12_another_address_is_tried_only_before_the_greeting() {
+    let refused = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let busy = speak(&["421 4.3.2 busy"]);
+    let good = speak(&["220 hi", "250 hi", "250 ok"]);
+    let mut client = smtp_blocking::Client::connect(&[refused, busy, good][..], config()).unwrap();
+    client.noop().unwrap();
+
+    // Once greeted, a server that fails is not replaced by the next.
+    let failing = speak(&["220 hi", "554 no"]);
+    let never = TcpListener::bind("127.0.0.1:0").unwrap();
+    never.set_nonblocking(true).unwrap();
+    let addresses = [failing, never.local_addr().unwrap()];
+    let mut client = smtp_blocking::Client::connect(&addresses[..], config()).unwrap();
+    assert!(matches!(client.noop().unwrap_err().into_kind(), Error::Refused { .. }));
+    assert!(never.accept().is_err(), "the second address was tried");
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let busy = speak(&["421 4.3.2 busy"]);
+        let good = speak(&["220 hi", "250 hi", "250 ok"]);
+        let mut client = smtp_tokio::Client::connect(&[refused, busy, good][..], config()).await.unwrap();
+        client.noop().await.unwrap();
+    });
+}
+
+#[test]
+fn s02_what_an_idle_server_says_unasked_is_heard_before_the_next_command() {
+    for tokio in [false, true] {
+        for (unasked, closed) in [("250 stale", false), ("421 4.4.2 idle too long", true)] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let (say, said) = std::sync::mpsc::channel::<()>();
+            let (done, heard) = std::sync::mpsc::channel::<String>();
+            std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                stream.write_all(b"220 hi\r\n").unwrap();
+                lines.next().unwrap().unwrap();
+                stream.write_all(b"250 hi\r\n").unwrap();
+                said.recv().unwrap();
+                stream.write_all(format!("{unasked}\r\n").as_bytes()).unwrap();
+                done.send(String::new()).unwrap();
+                let _ = done.send(lines.next().and_then(Result::ok).unwrap_or_default());
+            });
+            let error = if tokio {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let mut client = smtp_tokio::Client::connect(address, config()).await.unwrap();
+                    client.capabilities().await.unwrap();
+                    say.send(()).unwrap();
+                    heard.recv().unwrap();
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    client.noop().await.unwrap_err().into_kind()
+                })
+            } else {
+                let mut client = smtp_blocking::Client::connect(address, config()).unwrap();
+                client.capabilities().unwrap();
+                say.send(()).unwrap();
+                heard.recv().unwrap();
+                std::thread::sleep(Duration::from_millis(50));
+                client.noop().unwrap_err().into_kind()
+            };
+            match error {
+                Error::ServerClosed { stage: None, .. } if closed => {}
+                Error::Protocol(_) if !closed => {}
+                other => panic!("tokio {tokio}, {unasked}: {other:?}"),
+            }
+            assert_eq!(heard.recv().unwrap(), "", "nothing more was said to this server");
+        }
+    }
 }
