@@ -103,6 +103,11 @@ type Transcript = Box<dyn FnMut(TranscriptEntry<'_>) + Send + Sync>;
 
 /// Proof that the connection asked for a TLS handshake: only [`Connection::tls_upgrade`] makes one, and only
 /// giving it back through [`Connection::tls_established`] makes the connection a protected one.
+///
+/// ```compile_fail
+/// // A04: nobody else can claim that TLS is up.
+/// let forged = smtp_proto::connection::TlsUpgrade { server_name: "mail.example".into() };
+/// ```
 #[derive(Debug)]
 #[must_use = "the connection waits for the TLS handshake"]
 pub struct TlsUpgrade {
