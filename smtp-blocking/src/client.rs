@@ -25,7 +25,8 @@ use crate::{Error, SendError, Stream};
 
 /// An SMTP client on a blocking stream.
 ///
-/// The greeting is read and EHLO said when a method first needs them, and TLS is negotiated then as the
+/// EHLO is said when a method first needs it (and the greeting read, which [`connect`](Self::connect) has done
+/// already), and TLS is negotiated then as the
 /// [`Config`] wants; under the default policy nothing else is said before. Dropping the client closes the
 /// socket and says nothing.
 ///
@@ -477,6 +478,9 @@ impl<S: Stream> Client<S> {
 ///
 /// # Errors
 /// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.
+///
+/// For roots of your own use [`Client::connect_with_tls`] and
+/// [`SendOptions::all_or_nothing`](smtp_proto::flow::SendOptions::all_or_nothing), of which this is made.
 ///
 /// ```no_run
 /// use smtp_proto::sasl::Plain;

@@ -10,6 +10,9 @@ use crate::{SendError, Stream};
 /// Takes a message and sends it as it is written, dot-stuffed. Each write becomes one on the transport: wrap
 /// it in a [`BufWriter`](std::io::BufWriter) if yours are small.
 ///
+/// After a failed write, [`finish`](Self::finish) tells what it means for the message. A server that refuses the
+/// message before its end is noticed when a write has to wait, or by `finish`.
+///
 /// Only [`finish`](Self::finish) commits the message. A writer that is dropped before closes the connection
 /// without the terminator, and the server discards what it got.
 #[must_use = "the message is sent only by `finish`"]

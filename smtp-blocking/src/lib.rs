@@ -9,14 +9,14 @@
 //! |---|---|---|
 //! | `Dial(addr)` | [`Client::connect`] | every address is tried until a server greets; TLS is required unless the [`Config`] says otherwise |
 //! | `NewClient(conn, host)` | [`Client::new`] | any `Read + Write` that implements [`Stream`]; the greeting is read when first needed |
-//! | `Client.Hello` | [`Client::hello`] | optional; the default name is the address literal of the local socket, not `localhost` |
+//! | `Client.Hello` | [`Client::hello`] | takes a parsed [`ClientName`](smtp_proto::path::ClientName), as `mail` and `rcpt` take parsed paths; optional; the default name is the address literal of the local socket, not `localhost` |
 //! | `Client.StartTLS` | [`Client::start_tls`], [`Client::start_tls_with`] | under the default policy it happens by itself; octets behind the 220 are fatal |
 //! | `Client.TLSConnectionState` | [`Client::tls_state`] | |
 //! | `Client.Auth` | [`Client::auth`], [`Client::login`] | only mechanisms the server advertises; nothing is retried with another after 535 |
 //! | `Client.Verify` | [`Client::verify`] | returns the reply |
 //! | `Client.Mail` | [`Client::mail`], [`Client::mail_with`] | BODY=8BITMIME where offered; SMTPUTF8 only where the address needs it |
 //! | `Client.Rcpt` | [`Client::rcpt`], [`Client::rcpt_with`] | |
-//! | `Client.Data` | [`Client::data`] | [`DataWriter::finish`] commits and returns the reply with the queue id; dropping never commits |
+//! | `Client.Data` | [`Client::data`] | 8-bit octets need the server's 8BITMIME, lone CR and LF become CRLF; [`DataWriter::finish`] commits and returns the reply with the queue id; dropping never commits |
 //! | `Client.Extension` | [`Client::extension`], [`Client::capabilities`] | |
 //! | `Client.Reset` | [`Client::reset`] | |
 //! | `Client.Noop` | [`Client::noop`] | |

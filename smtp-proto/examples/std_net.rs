@@ -35,10 +35,7 @@ fn run<F: Flow>(
     connection: &mut Connection,
     stream: &mut TcpStream,
     message: &[u8],
-) -> Result<F::Output, Box<dyn Error>>
-where
-    F::Error: Error + 'static,
-{
+) -> Result<F::Output, F::Error> {
     let mut clock = Clock(None);
     let mut buffer = [0; 4096];
     loop {
@@ -47,39 +44,65 @@ where
             Step::UpgradeTls(_) => connection.tls_failed(),
             Step::SupplyBody { .. } => {
                 let mut rest = message;
-                while !rest.is_empty() {
-                    let part = connection.body(rest)?;
-                    for slice in part.slices() {
-                        stream.write_all(slice)?;
-                    }
-                    connection.advance_output(part.len())?;
+                while !rest.is_empty() && connection.wants_body() {
+                    let mut part = connection.body(rest)?;
                     rest = rest.get(part.consumed()..).unwrap_or_default();
+                    // While a body is under way the only event is one that ends it.
+                    while connection.poll_event().is_ok() {
+                        let Some(slice) = part.slices().next() else { break };
+                        if let Some(n) = clock.tick(connection, stream, |stream| stream.write(slice)) {
+                            part.advance(n);
+                            connection.advance_output(n)?;
+                        }
+                    }
                 }
-                connection.finish_body()?;
+                if connection.wants_body() {
+                    connection.finish_body()?;
+                }
             }
             Step::Continue if !connection.output().is_empty() => {
-                let n = stream.write(connection.output())?;
-                connection.advance_output(n)?;
+                let output = connection.output().to_vec();
+                if let Some(n) = clock.tick(connection, stream, |stream| stream.write(&output)) {
+                    connection.advance_output(n)?;
+                }
             }
             Step::Continue => {
-                let Some(timeout) = connection.timeout() else { return Err("nothing is awaited".into()) };
-                let since = match clock.0 {
-                    Some((same, since)) if same == timeout => since,
-                    _ => clock.0.insert((timeout, Instant::now())).1,
-                };
-                let remaining = timeout.budget.saturating_sub(since.elapsed());
-                if remaining.is_zero() {
-                    connection.handle_timeout();
-                    continue;
-                }
-                stream.set_read_timeout(Some(remaining))?;
-                match stream.read(&mut buffer) {
-                    Ok(0) => connection.receive_eof(),
-                    Ok(n) => connection.receive(buffer.get(..n).unwrap_or_default()),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.handle_timeout(),
-                    Err(_) => connection.receive_eof(),
+                if let Some(n) = clock.tick(connection, stream, |stream| stream.read(&mut buffer)) {
+                    connection.receive(buffer.get(..n).unwrap_or_default());
                 }
             }
         }
+    }
+}
+
+impl Clock {
+    /// One read or write within the time that is left. `None` when it moved nothing: the connection knows
+    /// already if that was the end.
+    fn tick(
+        &mut self,
+        connection: &mut Connection,
+        stream: &mut TcpStream,
+        call: impl FnOnce(&mut TcpStream) -> io::Result<usize>,
+    ) -> Option<usize> {
+        let timeout = connection.timeout()?;
+        let since = match self.0 {
+            Some((same, since)) if same == timeout => since,
+            _ => self.0.insert((timeout, Instant::now())).1,
+        };
+        let remaining = timeout.budget.saturating_sub(since.elapsed());
+        let bounded = stream.set_read_timeout(Some(remaining)).and(stream.set_write_timeout(Some(remaining)));
+        // A budget of nothing left is no timeout that a socket takes, and so is an error here, too.
+        match bounded.and_then(|()| call(stream)) {
+            Ok(0) => connection.receive_eof(),
+            Ok(n) => return Some(n),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::InvalidInput => {
+                    connection.handle_timeout();
+                }
+                _ => connection.receive_eof(),
+            },
+        }
+        None
     }
 }

@@ -52,7 +52,12 @@ pub enum Error {
     /// The server did not accept the credentials, or broke off the exchange (RFC 4954 §6).
     AuthenticationFailed(AuthenticationFailed),
     /// An address that cannot be used. Nothing was queued.
-    Address(AddressError),
+    Address {
+        /// Which recipient it is, counted from 0; `None` for the reverse-path, or where there is only one.
+        recipient: Option<usize>,
+        /// What is wrong with it.
+        error: AddressError,
+    },
     /// No transport to the server could be made.
     NotConnected,
     /// TLS is required, and the server does not offer STARTTLS.
@@ -102,7 +107,7 @@ impl Error {
             | Error::Body(_)
             | Error::Mechanism(_)
             | Error::NoMechanism
-            | Error::Address(_)
+            | Error::Address { .. }
             | Error::AuthenticationFailed(_) => false,
             Error::TlsRequired
             | Error::TlsFailed
@@ -175,7 +180,10 @@ impl fmt::Display for Error {
             ),
             Error::TlsFailed => f.write_str("the TLS handshake failed; nothing more was sent"),
             Error::NotConnected => f.write_str("could not connect to the server"),
-            Error::Address(error) => error.fmt(f),
+            Error::Address { recipient: None, error } => error.fmt(f),
+            Error::Address { recipient: Some(index), error } => {
+                write!(f, "recipient {}: {error}", index + 1)
+            }
             Error::Protocol(error) => error.fmt(f),
             Error::ServerClosed { stage: Some(stage), reply } => {
                 write!(f, "the server closed the session in answer to {stage}: {reply}")
@@ -216,7 +224,7 @@ impl From<CommandError> for Error {
 
 impl From<AddressError> for Error {
     fn from(error: AddressError) -> Self {
-        Error::Address(error)
+        Error::Address { recipient: None, error }
     }
 }
 

@@ -30,7 +30,8 @@ use crate::{Error, SendError, Stream};
 
 /// An SMTP client on a tokio stream, in a runtime that has its clock enabled.
 ///
-/// The greeting is read and EHLO said when a method first needs them, and TLS is negotiated then as the
+/// EHLO is said when a method first needs it (and the greeting read, which [`connect`](Self::connect) has done
+/// already), and TLS is negotiated then as the
 /// [`Config`] wants; under the default policy nothing else is said before. Dropping the client closes the
 /// socket and says nothing.
 ///
@@ -174,10 +175,10 @@ impl<S: Stream> Client<S> {
         self.tls = Some(config);
     }
 
-    /// Waits for the greeting and introduces the client under `name`.
+    /// Waits for the greeting and introduces the client under `name`. It has to come before any other method.
     ///
     /// # Errors
-    /// The server's refusal, or the connection's failure.
+    /// [`Misuse`](smtp_proto::Error::Misuse) if it comes later; the server's refusal, or the connection's failure.
     ///
     /// # Cancel safety
     /// Dropping the future ends the connection: see [`Client`].

@@ -15,6 +15,20 @@ pub struct Error<E = smtp_proto::Error> {
 }
 
 /// Why a message was not delivered, or is not known to be.
+///
+/// ```
+/// use smtp_tokio::SendError;
+/// use smtp_tokio::smtp_proto::SendError as Outcome;
+///
+/// fn advice(error: &SendError) -> &'static str {
+///     match error.kind() {
+///         Outcome::Rejected { .. } if error.is_transient() => "the server said: later",
+///         Outcome::Rejected { .. } => "the server said no",
+///         Outcome::NotSent { .. } => "safe to send again",
+///         Outcome::Unknown { .. } => "it may have been delivered: ask before sending it again",
+///     }
+/// }
+/// ```
 pub type SendError = Error<smtp_proto::SendError>;
 
 impl<E> Error<E> {
@@ -83,9 +97,10 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
 
 impl<E: std::error::Error + 'static> std::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // What is shown already is not its own source.
         match &self.io {
-            Some(io) => Some(io),
-            None => Some(&self.kind),
+            Some(io) => io.source(),
+            None => self.kind.source(),
         }
     }
 }

@@ -110,7 +110,7 @@ fn demonstrate() -> Result<(), Failure> {
         credentials: Some(Credentials::password("alice", "wonderland")),
         envelope: Envelope::from_strs("alice@example.org", &["bob@example.net", "nobody@example.net"])?,
     };
-    println!("-- a server of our own at {}; it knows alice, and knows of no nobody --", job.address);
+    println!("-- a server of our own at {}; it knows alice, and refuses nobody@example.net --", job.address);
     job.run(DEMONSTRATION)?;
 
     let message = sink.wait_for_message(Duration::from_secs(5)).ok_or(Failure {
@@ -294,7 +294,7 @@ impl From<Error> for Failure {
 
 fn advice(error: &Error) -> &'static str {
     match error {
-        Error::Address(_) => "write addresses as local-part@domain, without a display name",
+        Error::Address { .. } => "write addresses as local-part@domain, without a display name",
         Error::TlsRequired => {
             "another port: 587 usually offers STARTTLS, 465 takes --tls implicit; or, if you trust the \
              network, --tls opportunistic"

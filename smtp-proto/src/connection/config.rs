@@ -94,7 +94,7 @@ impl Config {
         &self.host
     }
 
-    /// The name set for EHLO, if any.
+    /// Whether a name for EHLO was set.
     #[must_use]
     pub fn has_client_name(&self) -> bool {
         self.client_name.is_some()

@@ -31,7 +31,8 @@ impl Connection {
     }
 
     /// Says that the transport has ended: end of file, reset, a TLS closure or any other read error. Replies
-    /// received before are still delivered.
+    /// received before are still delivered. After a *write* has failed, read what the server may have said
+    /// before it closed, hand that in, and then call this.
     pub fn receive_eof(&mut self) {
         self.eof = true;
     }

@@ -113,6 +113,6 @@ pub struct Timeout {
     pub phase: TimeoutPhase,
     /// The time allowed from the moment this value first appeared.
     pub budget: Duration,
-    /// Tells this wait from the ones before it.
+    /// Tells this wait from others of the same phase; it is the whole value that has to be compared.
     pub sequence: u64,
 }

@@ -64,7 +64,13 @@ impl Flow for FinishData {
     fn poll(&mut self, connection: &mut Connection) -> Result<Step<Delivery>, SendError> {
         let id = match self.id {
             Some(id) => id,
-            None => *self.id.insert(connection.finish_body()?),
+            None => {
+                // A failure in the middle of the body says why; that the body cannot be ended now does not.
+                if let Some(failure) = connection.failure().cloned() {
+                    return Err(SendError::of(failure, connection, None));
+                }
+                *self.id.insert(connection.finish_body()?)
+            }
         };
         match reply_to(connection, id) {
             Ok(None) => Ok(Step::Continue),

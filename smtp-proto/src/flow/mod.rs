@@ -51,6 +51,6 @@ pub enum Step<T> {
         /// Which message.
         message: usize,
     },
-    /// The flow has ended. Output may be left to write.
+    /// The flow has ended, and nothing of it is left to write.
     Done(T),
 }

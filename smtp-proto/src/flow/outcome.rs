@@ -18,7 +18,8 @@ use crate::reply::Reply;
 pub struct Delivery {
     /// The reply to the end of the message; the queue id is in it.
     pub reply: Reply,
-    /// What became of each recipient, in the envelope's order.
+    /// What became of each recipient, in the envelope's order. Empty when there was no envelope: the verbs one
+    /// by one have told of each recipient already.
     pub recipients: Vec<RecipientOutcome>,
     /// Where the body first had a line of more than 998 octets, which some servers break or refuse.
     pub first_long_line: Option<u64>,
@@ -59,9 +60,8 @@ impl RecipientOutcome {
     }
 }
 
-/// Why a message was not delivered, or is not known to be.
+/// Why a message was not delivered, or is not known to be. There is no fourth case, and none will be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum SendError {
     /// The server refused the sender, every recipient, DATA, or the message itself. It does not have it.
     Rejected {

@@ -64,7 +64,10 @@ impl Envelope {
     /// [`Error::Address`] for the first that is no address.
     pub fn from_strs(from: &str, to: &[&str]) -> Result<Self, Error> {
         let reverse_path = if from.is_empty() { ReversePath::null() } else { from.parse()? };
-        let recipients: Result<Vec<ForwardPath>, _> = to.iter().map(|to| to.parse()).collect();
+        let recipient = |(index, to): (usize, &&str)| {
+            to.parse().map_err(|error| Error::Address { recipient: Some(index), error })
+        };
+        let recipients: Result<Vec<ForwardPath>, Error> = to.iter().enumerate().map(recipient).collect();
         Ok(Self::new(reverse_path, recipients?))
     }
 
@@ -77,7 +80,8 @@ impl Envelope {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Body<'a> {
-    /// The whole message: it is looked through first, so that any fault is found before MAIL.
+    /// The whole message: it is looked through first, so that any fault is found before MAIL. The flow keeps
+    /// none of it; at [`Step::SupplyBody`] the same octets have to be supplied.
     Whole(&'a [u8]),
     /// A message that is supplied piece by piece.
     Stream {
