@@ -114,6 +114,8 @@ impl<'a> Command<'a> {
         let start = out.len();
         let result = self.write(out).and_then(|()| finish_line(out, start, self.longest_line()));
         if result.is_err() {
+            // What did not become a line may hold a secret all the same.
+            out.get_mut(start..).unwrap_or_default().fill(0);
             out.truncate(start);
         }
         result
@@ -195,7 +197,10 @@ impl AuthCommand<'_> {
 pub(crate) fn encode_auth_response(response: &[u8], out: &mut Vec<u8>) -> Result<(), CommandError> {
     let start = out.len();
     push_base64(out, response);
-    finish_line(out, start, MAX_AUTH_LINE).inspect_err(|_| out.truncate(start))
+    finish_line(out, start, MAX_AUTH_LINE).inspect_err(|_| {
+        out.get_mut(start..).unwrap_or_default().fill(0);
+        out.truncate(start);
+    })
 }
 
 /// Length in octets of the line that [`encode_auth_response`] makes.
@@ -240,9 +245,9 @@ fn mailbox_argument(out: &mut Vec<u8>, verb: &str, argument: &str) -> Result<(),
 }
 
 /// Verbs whose effect the connection has to follow, and which therefore have a variant of their own.
-const FOLLOWED: [&str; 15] = [
+const FOLLOWED: [&str; 17] = [
     "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "QUIT", "TURN",
-    "SEND", "SOML", "SAML",
+    "SEND", "SOML", "SAML", "ATRN", "BURL",
 ];
 
 fn check_custom(line: &str) -> Result<(), CommandError> {

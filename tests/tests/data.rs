@@ -146,7 +146,7 @@ fn d16_a_broken_source_sends_no_terminator() {
         session.write_body(b"half\r\n").unwrap();
         session.connection().abandon();
         assert_eq!(session.quit(), Err(Error::Poisoned));
-        assert_eq!(session.finish_data(), Err(SendError::from(Error::Poisoned)));
+        assert_eq!(session.finish_data(), Err(SendError::from(Error::Abandoned)));
         assert_eq!(session.write_body(b"more"), Err(Error::Poisoned));
     });
 }

@@ -91,7 +91,7 @@ fn i07_numeric_parameters_are_numbers() {
 /// A connection that waits for the body of a message to one recipient.
 fn at_the_body() -> Connection {
     let mut connection = Connection::new(clear(), Peer::Remote);
-    let mut step = |connection: &mut Connection, said: &[u8]| {
+    let step = |connection: &mut Connection, said: &[u8]| {
         let n = connection.output().len();
         connection.advance_output(n).unwrap();
         connection.receive(said);

@@ -39,6 +39,7 @@ impl Connection {
         }
         if let Command::Mail(_, parameters) = command {
             self.smtp_utf8 = parameters.declares_smtp_utf8();
+            self.declared_size = parameters.declared_size();
             self.body_kind = parameters.declared_body().unwrap_or(BodyKind::SevenBit);
         }
         if let Command::Data(data) = command {
@@ -60,6 +61,13 @@ impl Connection {
             }
             Command::Mail(path, parameters) => self.check_mail(path, parameters),
             Command::Rcpt(path, parameters) => self.check_rcpt(path, parameters),
+            // DATA carries no more than what MAIL declared, and never BINARYMIME (RFC 6152 §3, RFC 3030 §3).
+            Command::Data(data) => match data.rules.kind {
+                BodyKind::SevenBit => Ok(()),
+                BodyKind::EightBitMime if self.body_kind == BodyKind::EightBitMime => Ok(()),
+                BodyKind::EightBitMime => Err(Error::Unsupported(Extension::EightBitMime)),
+                _ => Err(Error::Unsupported(Extension::BinaryMime)),
+            },
             Command::Vrfy(text) | Command::Expn(text) | Command::Help(text) | Command::Custom(text)
                 if !text.is_ascii() =>
             {
@@ -70,6 +78,10 @@ impl Connection {
     }
 
     fn check_mail(&self, path: &ReversePath, parameters: &MailParameters) -> Result<(), Error> {
+        if parameters.declared_body() == Some(BodyKind::BinaryMime) {
+            // It would take BDAT, which this version does not speak.
+            return Err(Error::Unsupported(Extension::BinaryMime));
+        }
         for extension in parameters.required_extensions() {
             self.require(extension)?;
         }

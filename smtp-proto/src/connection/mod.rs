@@ -90,6 +90,8 @@ pub struct Connection {
     smtp_utf8: bool,
     /// The body kind that MAIL declared.
     body_kind: BodyKind,
+    /// The size that MAIL declared.
+    declared_size: Option<u64>,
     data: Option<DataCommand>,
     body: Option<BodyEncoder>,
     first_long_line: Option<u64>,
@@ -148,6 +150,7 @@ impl Connection {
             credentials_said: false,
             smtp_utf8: false,
             body_kind: BodyKind::SevenBit,
+            declared_size: None,
             data: None,
             body: None,
             first_long_line: None,
@@ -184,6 +187,9 @@ impl Connection {
         }
         let implicit = self.config.tls == TlsPolicy::Implicit;
         self.security = Security::Tls(VerifiedName::new(&upgrade.server_name));
+        self.authenticated = false;
+        self.credentials_said = false;
+        self.capabilities = Capabilities::default();
         self.receiving = if implicit { Phase::Greeting } else { Phase::Hello };
         if implicit {
             self.pipeline.expect(Stage::Greeting);
@@ -287,7 +293,7 @@ impl Connection {
     /// The DATA that fits the latest MAIL: the body kind and size declared there.
     #[must_use]
     pub fn default_data(&self) -> DataCommand {
-        DataCommand { rules: BodyRules::new(self.body_kind), size: None }
+        DataCommand { rules: BodyRules::new(self.body_kind), size: self.declared_size }
     }
 
     /// The name for EHLO.

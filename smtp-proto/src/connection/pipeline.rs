@@ -88,8 +88,8 @@ impl Pipeline {
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<CommandId, E> {
         self.bytes.reserve_exact(len);
-        encode(&mut self.bytes)?;
         self.secret = true;
+        encode(&mut self.bytes)?;
         Ok(self.add(stage))
     }
 

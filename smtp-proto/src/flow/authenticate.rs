@@ -1,10 +1,11 @@
 //! An AUTH exchange (RFC 4954 §4).
 
 use alloc::boxed::Box;
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use super::{Flow, Step};
-use crate::command::{AuthCommand, Command, MAX_LINE};
+use crate::command::{AuthCommand, Command, CommandError, MAX_AUTH_LINE, MAX_LINE, auth_response_len};
 use crate::connection::{CommandId, Connection};
 use crate::error::{AuthenticationFailed, AuthenticationFailure, Error};
 use crate::reply::Reply;
@@ -54,6 +55,11 @@ impl<'m> Authenticate<'m> {
             auth.initial_response = None;
         }
         let whole = auth.initial_response.is_some();
+        if let Some(len) = response.as_ref().map(|response| auth_response_len(response.expose())) {
+            if len > MAX_AUTH_LINE {
+                return Err(CommandError::TooLong { len, limit: MAX_AUTH_LINE }.into());
+            }
+        }
         let id = connection.command(Command::Auth(auth))?;
         self.held = response.filter(|_| !whole);
         Ok(id)
@@ -62,7 +68,13 @@ impl<'m> Authenticate<'m> {
     /// Answers a challenge, or breaks the exchange off.
     fn respond(&mut self, connection: &mut Connection, challenge: &Reply) -> Result<CommandId, Error> {
         match self.response(challenge) {
-            Ok(response) => connection.auth_respond(response.expose()),
+            Ok(response) => match connection.auth_respond(response.expose()) {
+                Err(Error::Command(error)) => {
+                    self.cause = Some(MechanismError::Other(error.to_string().into()));
+                    connection.auth_cancel()
+                }
+                result => result,
+            },
             Err(cause) => {
                 self.cause = Some(cause);
                 connection.auth_cancel()
