@@ -21,6 +21,8 @@ use smtp_proto::security::Security;
 use crate::data::DataWriter;
 use crate::pump::{Progress, Pump, Source};
 use crate::transport::Transport;
+#[cfg(feature = "rustls")]
+use crate::transport::Wait;
 use crate::{Error, SendError, Stream};
 
 /// An SMTP client on a blocking stream.
@@ -108,7 +110,7 @@ impl<S: Stream> Client<S> {
             _ => config,
         };
         let connection = Connection::new(config, stream.peer());
-        Self::assemble(Pump::new(connection, Transport::Plain(stream)))
+        Self::assemble(Pump::new(connection, Transport::new(stream)))
     }
 
     /// A client on a stream over which the caller has done the TLS handshake: the caller answers for the
@@ -167,7 +169,8 @@ impl<S: Stream> Client<S> {
     }
 
     /// STARTTLS with a TLS library of the caller's: `upgrade` does the handshake on the bare stream, verifies
-    /// the certificate for the host name it is given, and returns the protected stream.
+    /// the certificate for the host name it is given, and returns the protected stream. The policy has to be one
+    /// under which the client does not do STARTTLS by itself: [`TlsPolicy::None`].
     ///
     /// # Errors
     /// As [`start_tls`](Self::start_tls).
@@ -180,12 +183,15 @@ impl<S: Stream> Client<S> {
         let Progress::UpgradeTls(token) = self.pump.drive(&mut flow, &mut Source::None)? else {
             return Err(smtp_proto::Error::Poisoned.into());
         };
-        let Pump { connection, transport: Transport::Plain(stream), .. } = self.pump else {
-            return Err(smtp_proto::Error::Poisoned.into());
-        };
+        let budget = self.pump.remaining();
+        let Pump { connection, transport, .. } = self.pump;
+        let mut stream = transport.into_stream().ok_or(smtp_proto::Error::Poisoned)?;
+        // The handshake is the caller's; its time is still the connection's.
+        let bounded = stream.set_read_timeout(budget).and_then(|()| stream.set_write_timeout(budget));
+        bounded.map_err(|io| Error::new(smtp_proto::Error::TlsFailed, Some(io)))?;
         let stream = upgrade(stream, token.server_name())
             .map_err(|io| Error::new(smtp_proto::Error::TlsFailed, Some(io)))?;
-        let mut client = Client::assemble(Pump::new(connection, Transport::Plain(stream)));
+        let mut client = Client::assemble(Pump::new(connection, Transport::new(stream)));
         client.pump.connection.tls_established(token)?;
         client.run(&mut flow, &mut Source::None)?;
         Ok(client)
@@ -441,6 +447,8 @@ impl<S: Stream> Client<S> {
                 self.pump.transport = transport;
                 // The token came from this connection's present state, so it is welcome there.
                 let _ = self.pump.connection.tls_established(upgrade);
+                // What the server sent along with its part of the handshake, it said unasked.
+                self.pump.listen();
             }
             Err(error) => {
                 self.pump.note(error);
@@ -459,9 +467,12 @@ impl<S: Stream> Client<S> {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let mut stream = stream;
-        let deadline = std::time::Instant::now().checked_add(self.pump.remaining());
-        self.pump.limit(&mut stream);
-        crate::tls::handshake(stream, config, upgrade.server_name(), deadline)
+        let budget = self.pump.remaining();
+        stream.set_wait(match std::time::Instant::now().checked_add(budget) {
+            Some(moment) => Wait::Until(moment, budget),
+            None => Wait::Slice(budget),
+        });
+        crate::tls::handshake(stream, config, upgrade.server_name())
     }
 
     #[cfg(not(feature = "rustls"))]

@@ -56,7 +56,7 @@ impl<S: Stream> Write for DataWriter<'_, S> {
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.pump {
-            Some(pump) => pump.transport.flush(),
+            Some(pump) => pump.flush_body(),
             None => Ok(()),
         }
     }

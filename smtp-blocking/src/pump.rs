@@ -32,8 +32,6 @@ pub(crate) struct Pump<S: Stream> {
     pub(crate) transport: Transport<S>,
     buffer: Box<[u8]>,
     waiting: Option<(Timeout, Instant)>,
-    read_timeout: Option<Duration>,
-    write_timeout: Option<Duration>,
     flushed: bool,
     /// A write failed; what the server said before it closed may still be read.
     write_broken: bool,
@@ -65,8 +63,6 @@ impl<S: Stream> Pump<S> {
             transport,
             buffer: vec![0; 16 * 1024].into(),
             waiting: None,
-            read_timeout: None,
-            write_timeout: None,
             flushed: true,
             write_broken: false,
             io: None,
@@ -95,10 +91,13 @@ impl<S: Stream> Pump<S> {
                 Ok(Step::SupplyBody { .. }) => self.supply(source),
                 Ok(Step::UpgradeTls(upgrade)) => break Ok(Progress::UpgradeTls(upgrade)),
                 Ok(Step::Done(output)) => break Ok(Progress::Done(output)),
-                Err(error) => break Err(Error::new(error, self.io.take())),
+                Err(error) => break Err(error),
             }
         };
         self.busy = false;
+        // What went wrong with a transport that works all the same is no reason for a refusal.
+        let io = self.io.take().filter(|_| self.connection.failure().is_some());
+        let progress = progress.map_err(|error| Error::new(error, io));
         if self.connection.failure().is_some() {
             self.transport = Transport::Gone;
         }
@@ -178,7 +177,10 @@ impl<S: Stream> Pump<S> {
     /// Writes one part of a body in the caller's hands and of the connection's output, in one call.
     fn write(&mut self, part: Option<&mut BodyPart<'_>>) {
         let remaining = self.remaining();
-        self.set_write_timeout(remaining.min(WRITE_SLICE));
+        if remaining.is_zero() {
+            return self.connection.handle_timeout();
+        }
+        self.transport.wait_for(remaining.min(WRITE_SLICE));
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut count = 0;
         let body = part.as_ref().into_iter().flat_map(|part| part.slices());
@@ -208,6 +210,10 @@ impl<S: Stream> Pump<S> {
 
     fn flush(&mut self) {
         let remaining = self.remaining();
+        if remaining.is_zero() {
+            return self.connection.handle_timeout();
+        }
+        self.transport.wait_for(remaining.min(WRITE_SLICE));
         match self.transport.flush() {
             Ok(()) => self.flushed = true,
             Err(error) => self.stalled(error, remaining),
@@ -220,8 +226,9 @@ impl<S: Stream> Pump<S> {
             io::ErrorKind::Interrupted => {}
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                 // A server that stops reading may have refused the message already.
-                self.listen();
-                self.gave_up(error, before, WRITE_SLICE);
+                if !self.listen() {
+                    self.gave_up(error, before, WRITE_SLICE);
+                }
             }
             _ => self.write_failed(error),
         }
@@ -235,17 +242,38 @@ impl<S: Stream> Pump<S> {
         let _ = self.transport.flush();
     }
 
-    /// Takes what the server has said already, without waiting for more.
-    fn listen(&mut self) {
-        if !self.transport.has_input() {
-            return;
-        }
-        self.set_read_timeout(Duration::ZERO);
-        match self.transport.read(&mut self.buffer) {
+    /// Takes what the server has said already, without waiting for more, and tells whether it said anything.
+    pub(crate) fn listen(&mut self) -> bool {
+        match self.transport.try_read(&mut self.buffer) {
             Ok(0) => self.connection.receive_eof(),
             Ok(n) => self.hear(n),
-            // Nothing whole yet, or broken: the next read that has to wait will tell.
-            Err(_) => {}
+            Err(error) => {
+                let nothing =
+                    [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut, io::ErrorKind::Interrupted];
+                if !nothing.contains(&error.kind()) {
+                    // The next read that has to wait will meet it again, or the end of the stream.
+                    self.note(error);
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Flushes what was written of a body so far.
+    pub(crate) fn flush_body(&mut self) -> io::Result<()> {
+        let budget = self.connection.config().get_timeouts().data_block;
+        let since = Instant::now();
+        while !self.flushed && !self.write_broken && self.connection.poll_event().is_ok() {
+            self.flush();
+            if since.elapsed() > budget {
+                // All of the body so far is with TLS, and none of it moves on.
+                self.connection.abandon();
+            }
+        }
+        match self.connection.failure() {
+            Some(failure) => Err(io::Error::other(failure.clone())),
+            None => Ok(()),
         }
     }
 
@@ -263,7 +291,7 @@ impl<S: Stream> Pump<S> {
             // Nothing is awaited, so nothing would end this read.
             return self.connection.abandon();
         }
-        self.set_read_timeout(remaining.min(READ_SLICE));
+        self.transport.wait_for(remaining.min(READ_SLICE));
         match self.transport.read(&mut self.buffer) {
             Ok(0) => self.connection.receive_eof(),
             Ok(n) => self.hear(n),
@@ -291,19 +319,6 @@ impl<S: Stream> Pump<S> {
         }
     }
 
-    /// Bounds each read and write of a TLS handshake on the bare stream.
-    #[cfg(feature = "rustls")]
-    pub(crate) fn limit(&mut self, stream: &mut S) {
-        let slice = self.remaining().min(READ_SLICE).max(Duration::from_millis(1));
-        for result in [stream.set_read_timeout(slice), stream.set_write_timeout(slice)] {
-            if let Err(error) = result {
-                self.note(error);
-            }
-        }
-        self.read_timeout = None;
-        self.write_timeout = None;
-    }
-
     /// Time left of what the connection now waits for.
     pub(crate) fn remaining(&mut self) -> Duration {
         let Some(timeout) = self.connection.timeout() else {
@@ -315,26 +330,5 @@ impl<S: Stream> Pump<S> {
             _ => self.waiting.insert((timeout, Instant::now())).1,
         };
         timeout.budget.saturating_sub(since.elapsed())
-    }
-
-    fn set_read_timeout(&mut self, timeout: Duration) {
-        let timeout = timeout.max(Duration::from_millis(1));
-        if self.read_timeout != Some(timeout) {
-            if let Some(Err(error)) = self.transport.stream().map(|stream| stream.set_read_timeout(timeout)) {
-                self.note(error);
-            }
-            self.read_timeout = Some(timeout);
-        }
-    }
-
-    fn set_write_timeout(&mut self, timeout: Duration) {
-        let timeout = timeout.max(Duration::from_millis(1));
-        if self.write_timeout != Some(timeout) {
-            if let Some(Err(error)) = self.transport.stream().map(|stream| stream.set_write_timeout(timeout))
-            {
-                self.note(error);
-            }
-            self.write_timeout = Some(timeout);
-        }
     }
 }

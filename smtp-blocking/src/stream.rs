@@ -25,10 +25,14 @@ pub trait Stream: Read + Write {
         Ok(())
     }
 
-    /// Whether a read would find something at once. A stream that cannot tell says no: an early refusal of a
-    /// message is then seen only after its last octet.
-    fn has_input(&mut self) -> bool {
-        false
+    /// Reads what is there at once, and never waits: `WouldBlock` if there is nothing. A stream that cannot do
+    /// so says `WouldBlock` always, as the default does: what a server says unasked, and an early refusal of a
+    /// message, are then seen only with the next reply.
+    ///
+    /// # Errors
+    /// As the stream has them.
+    fn try_read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     /// Where the peer is, by its address.
@@ -51,9 +55,11 @@ impl Stream for TcpStream {
         TcpStream::set_write_timeout(self, Some(timeout))
     }
 
-    fn has_input(&mut self) -> bool {
-        let ready = self.set_nonblocking(true).is_ok() && self.peek(&mut [0]).is_ok();
-        self.set_nonblocking(false).is_ok() && ready
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.set_nonblocking(true)?;
+        let result = self.read(buffer);
+        self.set_nonblocking(false)?;
+        result
     }
 
     fn peer(&self) -> Peer {
@@ -75,6 +81,13 @@ impl Stream for std::os::unix::net::UnixStream {
         std::os::unix::net::UnixStream::set_write_timeout(self, Some(timeout))
     }
 
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.set_nonblocking(true)?;
+        let result = self.read(buffer);
+        self.set_nonblocking(false)?;
+        result
+    }
+
     fn peer(&self) -> Peer {
         Peer::Local
     }
@@ -89,8 +102,8 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
         (**self).set_write_timeout(timeout)
     }
 
-    fn has_input(&mut self) -> bool {
-        (**self).has_input()
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (**self).try_read(buffer)
     }
 
     fn peer(&self) -> Peer {

@@ -2,14 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, StreamOwned, SupportedCipherSuite};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use crate::Stream;
-use crate::transport::Transport;
+use crate::transport::{Clocked, Transport};
 
 /// The settings used when none are given: the `ring` provider, and the certificate authorities that the
 /// platform trusts.
@@ -26,33 +25,21 @@ pub fn default_tls_config() -> io::Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
-/// Reads that may give up one after the other before a handshake counts as stuck: an hour's worth of slices.
-const MAX_STALLS: u32 = 360;
-
-fn is_slice(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-/// Does the handshake; the name is the one the caller configured.
+/// Does the handshake; the name is the one the caller configured. The stream's own clock bounds it.
 pub(crate) fn handshake<S: Stream>(
-    mut stream: S,
+    mut stream: Clocked<S>,
     config: Arc<ClientConfig>,
     server_name: &str,
-    deadline: Option<Instant>,
 ) -> io::Result<Transport<S>> {
     // A final dot makes a name absolute; certificates carry it without (RFC 6066 §3).
     let name = server_name.strip_suffix('.').unwrap_or(server_name);
     let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
     let mut tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
-    let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-    let mut stalls = 0;
     while tls.is_handshaking() {
         match tls.complete_io(&mut stream) {
-            Ok(_) => stalls = 0,
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // One slice of the time has passed; a stream that never blocks would come back at once and often.
-            Err(error) if is_slice(&error) && !late() && stalls < MAX_STALLS => stalls += 1,
             Err(error) => return Err(error),
         }
     }

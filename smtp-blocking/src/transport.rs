@@ -1,32 +1,191 @@
-//! The stream, in clear or under TLS.
+//! The stream, in clear or under TLS, and the moment until which it may be waited for.
 
 use std::io::{self, IoSlice, Read, Write};
+use std::time::Duration;
+#[cfg(feature = "rustls")]
+use std::time::Instant;
 
 use crate::Stream;
 
+/// A stream that is waited for until a moment, and not for so long at each call: a TLS record takes many reads,
+/// and a server that sends one octet at a time must not get the whole time for each of them.
+pub(crate) struct Clocked<S> {
+    stream: S,
+    wait: Wait,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+}
+
+/// How long a call may wait.
+#[derive(Clone, Copy)]
+pub(crate) enum Wait {
+    /// Not at all.
+    #[cfg(feature = "rustls")]
+    Never,
+    /// For one slice of time in a single call.
+    Slice(Duration),
+    /// Until this moment, in however many calls; the slice is the longest that one of them lasts.
+    #[cfg(feature = "rustls")]
+    Until(Instant, Duration),
+}
+
+/// Socket timeouts are set only when they change, so that a reply costs one system call and not two.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+#[cfg(feature = "rustls")]
+/// What the time that is left may lack of the slice and still count as all of it.
+const GRACE: Duration = Duration::from_millis(20);
+
+impl<S: Stream> Clocked<S> {
+    fn new(stream: S) -> Self {
+        Self { stream, wait: Wait::Slice(SHORTEST), read_timeout: None, write_timeout: None }
+    }
+
+    pub(crate) fn set_wait(&mut self, wait: Wait) {
+        self.wait = wait;
+    }
+
+    /// The time for the next call; `WouldBlock` once there is none left.
+    fn slice(&self) -> io::Result<Duration> {
+        match self.wait {
+            #[cfg(feature = "rustls")]
+            Wait::Never => Err(io::ErrorKind::WouldBlock.into()),
+            Wait::Slice(slice) => Ok(slice.max(SHORTEST)),
+            #[cfg(feature = "rustls")]
+            Wait::Until(moment, slice) => {
+                let left = moment.saturating_duration_since(Instant::now());
+                match left.is_zero() {
+                    true => Err(io::ErrorKind::WouldBlock.into()),
+                    // The first call of several gets the whole slice, so that its timeout need not be set anew.
+                    false if left + GRACE >= slice => Ok(slice.max(SHORTEST)),
+                    false => Ok(left.max(SHORTEST)),
+                }
+            }
+        }
+    }
+
+    fn before_write(&mut self) -> io::Result<()> {
+        let slice = self.slice()?;
+        if self.write_timeout != Some(slice) {
+            self.stream.set_write_timeout(slice)?;
+            self.write_timeout = Some(slice);
+        }
+        Ok(())
+    }
+}
+
+impl<S: Stream> Read for Clocked<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(feature = "rustls")]
+        if let Wait::Never = self.wait {
+            return self.stream.try_read(buffer);
+        }
+        let slice = self.slice()?;
+        if self.read_timeout != Some(slice) {
+            self.stream.set_read_timeout(slice)?;
+            self.read_timeout = Some(slice);
+        }
+        self.stream.read(buffer)
+    }
+}
+
+impl<S: Stream> Write for Clocked<S> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.before_write()?;
+        self.stream.write(octets)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.before_write()?;
+        self.stream.write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
 /// What octets go through.
 pub(crate) enum Transport<S: Stream> {
-    Plain(S),
+    Plain(Clocked<S>),
     #[cfg(feature = "rustls")]
-    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, S>>),
+    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, Clocked<S>>>),
     /// Closed, because the connection broke or ended.
     Gone,
 }
 
 impl<S: Stream> Transport<S> {
-    /// The stream itself, for its timeouts.
-    pub(crate) fn stream(&mut self) -> Option<&mut S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Transport::Plain(Clocked::new(stream))
+    }
+
+    /// The bare stream, if there is one.
+    pub(crate) fn into_stream(self) -> Option<S> {
         match self {
-            Transport::Plain(stream) => Some(stream),
+            Transport::Plain(clocked) => Some(clocked.stream),
             #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => Some(&mut tls.sock),
+            Transport::Tls(_) => None,
             Transport::Gone => None,
         }
     }
 
-    /// Whether a read would find something at once.
-    pub(crate) fn has_input(&mut self) -> bool {
-        self.stream().is_some_and(Stream::has_input)
+    /// How long the next calls may wait.
+    pub(crate) fn set_wait(&mut self, wait: Wait) {
+        match self {
+            Transport::Plain(clocked) => clocked.set_wait(wait),
+            #[cfg(feature = "rustls")]
+            Transport::Tls(tls) => tls.sock.set_wait(wait),
+            Transport::Gone => {}
+        }
+    }
+
+    /// In clear a call is one call of the stream; under TLS it may be many, and they share the time.
+    pub(crate) fn wait_for(&mut self, slice: Duration) {
+        let wait = match self {
+            #[cfg(feature = "rustls")]
+            Transport::Tls(_) => match Instant::now().checked_add(slice) {
+                Some(moment) => Wait::Until(moment, slice),
+                None => Wait::Slice(slice),
+            },
+            Transport::Plain(_) | Transport::Gone => Wait::Slice(slice),
+        };
+        self.set_wait(wait);
+    }
+
+    /// Reads what is there at once, and never waits.
+    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Transport::Plain(clocked) => clocked.stream.try_read(buffer),
+            #[cfg(feature = "rustls")]
+            Transport::Tls(tls) => loop {
+                // What rustls has decrypted already comes first; then records are read past a blocked write.
+                match tls.conn.reader().read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return result,
+                }
+                tls.sock.set_wait(Wait::Never);
+                if tls.conn.read_tls(&mut tls.sock)? == 0 {
+                    return Ok(0);
+                }
+                tls.conn.process_new_packets().map_err(io::Error::other)?;
+            },
+            Transport::Gone => Err(gone()),
+        }
+    }
+
+    /// What rustls has taken but the stream has not.
+    #[cfg(feature = "rustls")]
+    fn is_full(tls: &rustls::StreamOwned<rustls::ClientConnection, Clocked<S>>) -> bool {
+        tls.conn.wants_write()
+    }
+}
+
+/// `Ok(0)` from rustls means that its buffer is full, not that the stream has ended.
+#[cfg(feature = "rustls")]
+fn not_zero(result: io::Result<usize>, full: bool) -> io::Result<usize> {
+    match result {
+        Ok(0) if full => Err(io::ErrorKind::WouldBlock.into()),
+        result => result,
     }
 }
 
@@ -47,19 +206,17 @@ impl<S: Stream> Read for Transport<S> {
 
 impl<S: Stream> Write for Transport<S> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        match self {
-            Transport::Plain(stream) => stream.write(octets),
-            #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => tls.write(octets),
-            Transport::Gone => Err(gone()),
-        }
+        self.write_vectored(&[IoSlice::new(octets)])
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Transport::Plain(stream) => stream.write_vectored(slices),
             #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => tls.write_vectored(slices),
+            Transport::Tls(tls) => {
+                let result = tls.write_vectored(slices);
+                not_zero(result, Self::is_full(tls))
+            }
             Transport::Gone => Err(gone()),
         }
     }

@@ -758,3 +758,41 @@ fn s02_what_an_idle_server_says_unasked_is_heard_before_the_next_command() {
         }
     }
 }
+
+/// Over a Unix socket, to the sink: the peer is local, so a password may be sent without TLS.
+#[cfg(unix)]
+#[test]
+fn any_stream_a_unix_socket_in_either_adapter() {
+    use smtp_tests::sink::Sink;
+    use std::os::unix::net::UnixStream;
+
+    for tokio in [false, true] {
+        let sink = Sink::builder().user("alice", "secret").auth_without_tls().start().unwrap();
+        let (client_end, server_end) = UnixStream::pair().unwrap();
+        let message = b"Subject: x\r\n\r\nover a Unix socket\r\n";
+        let to = envelope(&["bob@example.org"]);
+        let send = || {
+            if tokio {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    client_end.set_nonblocking(true).unwrap();
+                    let stream = tokio::net::UnixStream::from_std(client_end).unwrap();
+                    let mut client = smtp_tokio::Client::new(stream, config());
+                    client.auth(&mut plain()).await.unwrap();
+                    client.send(&to, message).await.unwrap();
+                    client.quit().await.unwrap();
+                });
+            } else {
+                let mut client = smtp_blocking::Client::new(client_end, config());
+                client.auth(&mut plain()).unwrap();
+                client.send(&to, message).unwrap();
+                client.quit().unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| sink.serve_stream(server_end).unwrap());
+            send();
+        });
+        assert_eq!(sink.messages().len(), 1);
+    }
+}

@@ -233,3 +233,91 @@ fn t20_an_end_without_close_notify_is_no_reply() {
         assert!(matches!(error, Error::Disconnected { .. }), "{error:?}");
     }
 }
+
+/// R02 under TLS: a record that arrives octet by octet gets no more time than a reply that does.
+#[test]
+fn r02_a_trickled_tls_record_does_not_outlive_the_deadline() {
+    for handshake in [false, true] {
+        let authority = Authority::new();
+        let tls = authority.server_config(&["mail.example"], false);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_nodelay(true).unwrap();
+            let mut server = ServerConnection::new(tls).unwrap();
+            let trickle = |stream: &mut TcpStream, octets: &[u8]| {
+                octets.iter().all(|octet| {
+                    std::thread::sleep(Duration::from_millis(25));
+                    stream.write_all(&[*octet]).is_ok()
+                })
+            };
+            while server.is_handshaking() {
+                while server.wants_write() {
+                    let mut flight = Vec::new();
+                    server.write_tls(&mut flight).unwrap();
+                    if handshake && !trickle(&mut stream, &flight) || stream.write_all(&flight).is_err() {
+                        return;
+                    }
+                }
+                if !server.is_handshaking() {
+                    break;
+                }
+                if !matches!(server.read_tls(&mut stream), Ok(1..)) || server.process_new_packets().is_err() {
+                    return;
+                }
+            }
+            server.writer().write_all(format!("220 {}\r\n", "x".repeat(400)).as_bytes()).unwrap();
+            let mut greeting = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut greeting).unwrap();
+            }
+            trickle(&mut stream, &greeting);
+        });
+        let config = config("mail.example", true).timeouts(Timeouts::all(Duration::from_millis(700)));
+        let since = std::time::Instant::now();
+        let error = smtp_blocking::Client::connect_with_tls(address, config, authority.client_config());
+        let error = error.map(drop).unwrap_err().into_kind();
+        let expected =
+            if handshake { matches!(error, Error::TlsFailed) } else { matches!(error, Error::Timeout(_)) };
+        assert!(expected, "handshake {handshake}: {error:?}");
+        assert!(since.elapsed() < Duration::from_secs(5), "it took {:?}", since.elapsed());
+    }
+}
+
+/// S16: a refusal in the middle of the body, from a server that then reads no more, decides.
+#[test]
+fn s16_a_refusal_during_the_body_is_heard_while_the_write_is_stuck() {
+    for tokio in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (done, finished) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"220 hi\r\n").unwrap();
+            for reply in [&b"250 hi\r\n"[..], b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"] {
+                line(&mut stream);
+                stream.write_all(reply).unwrap();
+            }
+            line(&mut stream);
+            stream.write_all(b"552 5.3.4 too big\r\n").unwrap();
+            let _ = finished.recv();
+        });
+        let config = Config::new("mail.example").tls(TlsPolicy::None);
+        let envelope = smtp_proto::flow::Envelope::from_strs("a@example.org", &["b@example.org"]).unwrap();
+        let message = b"a line of the message\r\n".repeat(2_000_000);
+        let error = if tokio {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut client = smtp_tokio::Client::connect(address, config).await.unwrap();
+                client.send(&envelope, &message).await.unwrap_err().into_kind()
+            })
+        } else {
+            let mut client = smtp_blocking::Client::connect(address, config).unwrap();
+            client.send(&envelope, &message).unwrap_err().into_kind()
+        };
+        assert_eq!(error.reply().map(|reply| reply.code().get()), Some(552), "tokio {tokio}: {error:?}");
+        assert!(matches!(error, smtp_proto::SendError::Rejected { .. }), "tokio {tokio}: {error:?}");
+        drop(done);
+    }
+}
