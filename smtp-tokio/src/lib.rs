@@ -2,6 +2,9 @@
 //!
 //! Every decision about the protocol is the core's; this crate moves octets, does the TLS handshake and keeps
 //! the deadlines. See [`Client`] for a session step by step, and [`send_mail`] for one message in one call.
+//!
+//! The verbs are those of `smtp-blocking`, one to one; its documentation has the table that maps each name of Go's
+//! `net/smtp`.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

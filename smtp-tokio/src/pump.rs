@@ -127,17 +127,18 @@ impl<S: Stream> Pump<S> {
             .await;
         }
         let progress = loop {
-            let step = flow.poll(&mut pump.connection);
-            match step {
+            match flow.poll(&mut pump.connection) {
                 Ok(Step::Continue) => poll_fn(|cx| pump.poll_turn(cx, None)).await,
                 Ok(Step::SupplyBody { .. }) => pump.supply(source).await,
                 Ok(Step::UpgradeTls(upgrade)) => break Ok(Progress::UpgradeTls(upgrade)),
                 Ok(Step::Done(output)) => break Ok(Progress::Done(output)),
-                Err(error) => break Err(Error::new(error, pump.io.take())),
+                Err(error) => break Err(error),
             }
         };
+        // What went wrong with a transport that works all the same is no reason for a refusal.
+        let io = pump.io.take().filter(|_| pump.connection.failure().is_some());
         busy.end();
-        progress
+        progress.map_err(|error| Error::new(error, io))
     }
 
     /// Does the TLS handshake in the time that the connection allows for it.
