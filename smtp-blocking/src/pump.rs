@@ -17,7 +17,7 @@ use crate::{Error, Stream};
 const READ_SLICE: Duration = Duration::from_secs(10);
 
 /// Longest time one blocking write lasts before the client looks whether the server has something to say.
-const WRITE_SLICE: Duration = Duration::from_millis(500);
+const WRITE_SLICE: Duration = Duration::from_millis(400);
 
 /// Time without input after which the next flow first looks whether something came unasked; commands that
 /// follow a reply at once do not pay for the look.

@@ -8,3 +8,8 @@
 
 pub mod script;
 pub mod sink;
+
+/// The README's programs, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

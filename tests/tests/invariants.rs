@@ -376,7 +376,7 @@ fn t22_credentials_for_another_host_are_refused_on_any_connection() {
 }
 
 #[test]
-fn d12_d17_a_declared_length_has_to_be_kept() {
+fn d17_a_declared_length_has_to_be_kept() {
     for (declared, unknown) in [(2, false), (3, true), (4, false)] {
         let mode = [Mode::Whole];
         let script = if unknown {
