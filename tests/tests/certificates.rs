@@ -321,3 +321,36 @@ fn s16_a_refusal_during_the_body_is_heard_while_the_write_is_stuck() {
         drop(done);
     }
 }
+
+/// T19: what the server says under TLS before it is asked is no answer to the EHLO that follows, even if it came
+/// along with the server's part of the handshake.
+#[test]
+fn t19_half_rtt_data_is_not_the_reply_to_ehlo() {
+    for tokio in [false, true] {
+        let authority = Authority::new();
+        let mut tls = ServerConfig::clone(&authority.server_config(&["mail.example"], false));
+        tls.send_half_rtt_data = true;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            stream.write_all(b"220 hi\r\n").unwrap();
+            line(&mut stream);
+            stream.write_all(b"250-hi\r\n250 STARTTLS\r\n").unwrap();
+            line(&mut stream);
+            stream.write_all(b"220 go\r\n").unwrap();
+            let mut server = ServerConnection::new(Arc::new(tls)).unwrap();
+            server.writer().write_all(b"250-evil\r\n250 AUTH PLAIN\r\n").unwrap();
+            let mut server = StreamOwned::new(server, stream);
+            let mut heard = Vec::new();
+            let _ = server.read_to_end(&mut heard);
+            heard
+        });
+        let config = config("mail.example", false);
+        let error =
+            try_client(tokio, address, config, authority.client_config(), "mail.example").unwrap_err();
+        assert!(matches!(error, Error::Protocol(_)), "tokio {tokio}: {error:?}");
+        assert_eq!(server.join().unwrap(), b"", "tokio {tokio}: the client spoke");
+    }
+}
