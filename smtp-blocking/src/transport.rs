@@ -172,12 +172,6 @@ impl<S: Stream> Transport<S> {
             Transport::Gone => Err(gone()),
         }
     }
-
-    /// What rustls has taken but the stream has not.
-    #[cfg(feature = "rustls")]
-    fn is_full(tls: &rustls::StreamOwned<rustls::ClientConnection, Clocked<S>>) -> bool {
-        tls.conn.wants_write()
-    }
 }
 
 /// `Ok(0)` from rustls means that its buffer is full, not that the stream has ended.
@@ -215,7 +209,7 @@ impl<S: Stream> Write for Transport<S> {
             #[cfg(feature = "rustls")]
             Transport::Tls(tls) => {
                 let result = tls.write_vectored(slices);
-                not_zero(result, Self::is_full(tls))
+                not_zero(result, tls.conn.wants_write())
             }
             Transport::Gone => Err(gone()),
         }
