@@ -33,6 +33,8 @@ pub enum Command<'a> {
     Ehlo(&'a ClientName),
     /// `HELO`, for servers that do not know EHLO.
     Helo(&'a ClientName),
+    /// `LHLO`, the hello of LMTP (RFC 2033 §4.1).
+    Lhlo(&'a ClientName),
     /// `STARTTLS` (RFC 3207).
     StartTls,
     /// `AUTH` (RFC 4954 §4). The initial response is given decoded; an empty one is sent as `=`.
@@ -81,7 +83,7 @@ impl fmt::Debug for AuthCommand<'_> {
     }
 }
 
-/// What the body after `DATA` has to obey.
+/// What the body after `DATA`, or in the chunks of `BDAT`, has to obey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataCommand {
     /// What may stand in the body and what happens to stray line ends.
@@ -125,6 +127,7 @@ impl<'a> Command<'a> {
         match *self {
             Command::Ehlo(name) => words(out, "EHLO ", name.as_str()),
             Command::Helo(name) => words(out, "HELO ", name.as_str()),
+            Command::Lhlo(name) => words(out, "LHLO ", name.as_str()),
             Command::StartTls => words(out, "STARTTLS", ""),
             Command::Auth(auth) => auth.write(out)?,
             Command::Mail(path, parameters) => {
@@ -191,6 +194,11 @@ impl AuthCommand<'_> {
         }
         Ok(())
     }
+}
+
+/// Appends the line before a chunk of a message (RFC 3030 §2).
+pub(crate) fn encode_bdat(octets: u64, last: bool, out: &mut impl fmt::Write) -> fmt::Result {
+    write!(out, "BDAT {octets}{}\r\n", if last { " LAST" } else { "" })
 }
 
 /// Appends a line of an AUTH exchange after the first: the response in base64.

@@ -84,6 +84,8 @@ pub enum Error {
     },
     /// The time allowed for this phase ran out.
     Timeout(TimeoutPhase),
+    /// The octets of the message could not be supplied; nothing of it counts.
+    BodySource,
     /// The caller gave the exchange up, or was cancelled in the middle of it.
     Abandoned,
     /// The connection broke earlier; the first error said why.
@@ -98,7 +100,10 @@ impl Error {
     pub fn is_fatal(&self) -> bool {
         match self {
             Error::Refused { stage, .. } => {
-                matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls | Stage::Rset)
+                matches!(
+                    stage,
+                    Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls | Stage::Rset
+                )
             }
             Error::Misuse(_)
             | Error::Command(_)
@@ -108,6 +113,7 @@ impl Error {
             | Error::Mechanism(_)
             | Error::NoMechanism
             | Error::Address { .. }
+            | Error::BodySource
             | Error::AuthenticationFailed(_) => false,
             Error::TlsRequired
             | Error::TlsFailed
@@ -200,6 +206,7 @@ impl fmt::Display for Error {
                 if *credentials_sent { f.write_str("; credentials were transmitted") } else { Ok(()) }
             }
             Error::Timeout(phase) => write!(f, "timed out: {phase}"),
+            Error::BodySource => f.write_str("the octets of the message could not be supplied"),
             Error::Abandoned => {
                 f.write_str("the exchange was abandoned; the connection cannot be used again")
             }
@@ -258,8 +265,12 @@ pub enum Misuse {
     InTransaction(Stage),
     /// RCPT or DATA without the MAIL that begins a mail transaction.
     NoTransaction(Stage),
-    /// DATA without a recipient.
+    /// DATA or BDAT without a recipient.
     NoRecipient,
+    /// EHLO or HELO in LMTP, or LHLO in SMTP.
+    WrongProtocol,
+    /// A body of any octets (`BODY=BINARYMIME`) cannot follow DATA; it takes chunks (RFC 3030 §3).
+    NeedsChunks,
     /// TLS is established already (RFC 3207 §4.2).
     AlreadyTls,
     /// The session is authenticated already (RFC 4954 §4).
@@ -270,7 +281,7 @@ pub enum Misuse {
     NoTlsPending,
     /// No AUTH challenge waits for a response.
     NoChallenge,
-    /// No message body is due: DATA has not been answered with 354.
+    /// No message body is due: DATA has not been answered with 354, or the window is full of chunks.
     NoBody,
     /// An address outside ASCII in a mail transaction that was not begun with SMTPUTF8 (RFC 6531 §3.4).
     NeedsSmtpUtf8,
@@ -297,7 +308,9 @@ impl fmt::Display for Misuse {
             Misuse::NotPipelined(stage) => write!(f, "{stage} may not be pipelined behind other commands"),
             Misuse::InTransaction(stage) => write!(f, "{stage} is not allowed inside a mail transaction"),
             Misuse::NoTransaction(stage) => write!(f, "{stage} needs a mail transaction, begun by MAIL"),
-            Misuse::NoRecipient => f.write_str("DATA needs at least one recipient"),
+            Misuse::NoRecipient => f.write_str("a message needs at least one recipient"),
+            Misuse::WrongProtocol => f.write_str("SMTP begins with EHLO or HELO, and LMTP with LHLO"),
+            Misuse::NeedsChunks => f.write_str("a BINARYMIME body cannot follow DATA; it takes BDAT"),
             Misuse::AlreadyTls => f.write_str("TLS is established already"),
             Misuse::AlreadyAuthenticated => f.write_str("the session is authenticated already"),
             Misuse::TlsPending => f.write_str("the TLS handshake has to be done first"),

@@ -12,6 +12,8 @@ pub enum Stage {
     Ehlo,
     /// HELO.
     Helo,
+    /// LHLO, in LMTP.
+    Lhlo,
     /// STARTTLS.
     StartTls,
     /// AUTH, or a response within its exchange.
@@ -22,7 +24,9 @@ pub enum Stage {
     Rcpt,
     /// DATA.
     Data,
-    /// The final dot of a message.
+    /// A chunk of a message, other than the last.
+    Bdat,
+    /// The end of a message: the final dot, or the last chunk.
     EndOfData,
     /// RSET.
     Rset,
@@ -46,11 +50,13 @@ impl fmt::Display for Stage {
             Stage::Greeting => "the greeting",
             Stage::Ehlo => "EHLO",
             Stage::Helo => "HELO",
+            Stage::Lhlo => "LHLO",
             Stage::StartTls => "STARTTLS",
             Stage::Auth => "AUTH",
             Stage::Mail => "MAIL",
             Stage::Rcpt => "RCPT",
             Stage::Data => "DATA",
+            Stage::Bdat => "BDAT",
             Stage::EndOfData => "the end of the message",
             Stage::Rset => "RSET",
             Stage::Vrfy => "VRFY",
@@ -73,6 +79,8 @@ pub enum TimeoutPhase {
     TlsHandshake,
     /// The transport taking the next part of a message body.
     DataBlock,
+    /// The caller supplying the next octets of a message body.
+    BodySource,
 }
 
 impl fmt::Display for TimeoutPhase {
@@ -81,6 +89,7 @@ impl fmt::Display for TimeoutPhase {
             TimeoutPhase::Reply(Stage::Greeting) => f.write_str("no greeting from the server"),
             TimeoutPhase::Reply(stage) => write!(f, "no reply to {stage}"),
             TimeoutPhase::TlsHandshake => f.write_str("the TLS handshake did not finish"),
+            TimeoutPhase::BodySource => f.write_str("the message body was not supplied"),
             TimeoutPhase::DataBlock => f.write_str("the server took no more of the message body"),
         }
     }

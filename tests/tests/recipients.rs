@@ -102,7 +102,8 @@ fn model(rcpts: &[u16], data: End, dot: End, all: bool, pipelining: bool) -> (St
     if data == End::Code(354) {
         script += "C: .\n";
         script += &said(dot);
-        over = ends(dot);
+        // The dot ends the transaction, whatever the server says to it.
+        over = true;
     }
     if !over {
         script += undone;

@@ -1,4 +1,7 @@
 //! The encoder: decides what becomes of each suspect octet and lays out the slices around it.
+//!
+//! It serves both framings. After `DATA` a dot at the start of a line is stuffed and a dot alone ends the message
+//! (RFC 5321 §4.5.2); under `BDAT` the octets are counted, and sent as they are but for stray line ends (RFC 3030).
 
 use super::part::{ADD_LF, STUFF_DOT, TO_CRLF};
 use super::scan::{CR, DOT, LF, Lines, Suspects, WINDOW};
@@ -7,13 +10,15 @@ use super::{BodyFault, BodyFaultKind, BodyKind, BodyPart, BodyRules, LineEndings
 /// Changes that one suspect octet may take: a dot after a lone CR takes an LF and is stuffed.
 const CHANGES_PER_SUSPECT: usize = 2;
 
-/// Encodes one message for `DATA`; see the [module](super).
+/// Encodes one message, for `DATA` or in counted chunks for `BDAT`; see the [module](super).
 ///
 /// Between calls it knows which octet came last (as far as it matters), how many came, and where the
 /// current line starts.
 #[derive(Debug, Clone)]
 pub struct BodyEncoder {
     rules: BodyRules,
+    /// Dots are stuffed: the message follows `DATA`.
+    stuffs: bool,
     place: Place,
     lines: Lines,
     octets_in: u64,
@@ -51,10 +56,37 @@ impl Place {
 }
 
 impl BodyEncoder {
-    /// An encoder for one message.
+    /// An encoder for one message after `DATA`.
     #[must_use]
     pub const fn new(rules: BodyRules) -> Self {
-        Self { rules, place: Place::LineStart, lines: Lines::new(), octets_in: 0, octets_out: 0, fault: None }
+        Self {
+            rules,
+            stuffs: true,
+            place: Place::LineStart,
+            lines: Lines::new(),
+            octets_in: 0,
+            octets_out: 0,
+            fault: None,
+        }
+    }
+
+    /// An encoder for one message in `BDAT` chunks: no dot is stuffed, and a body of kind
+    /// [`BodyKind::BinaryMime`] passes as it is, whatever is in it (RFC 3030 §2, §3). Stray line ends are
+    /// treated by the same rules as after `DATA`.
+    ///
+    /// ```
+    /// use smtp_proto::body::{BodyEncoder, BodyKind, BodyRules};
+    ///
+    /// let mut encoder = BodyEncoder::counted(BodyRules::new(BodyKind::SevenBit));
+    /// let part = encoder.encode(b".hidden\r\n")?;
+    /// assert!(part.slices().eq([b".hidden\r\n"]));
+    /// # Ok::<(), smtp_proto::body::BodyFault>(())
+    /// ```
+    #[must_use]
+    pub const fn counted(rules: BodyRules) -> Self {
+        let mut encoder = Self::new(rules);
+        encoder.stuffs = false;
+        encoder
     }
 
     /// Encodes the front of `chunk`, the next octets of the message.
@@ -74,6 +106,12 @@ impl BodyEncoder {
         }
         let mut part = BodyPart::empty();
         let planned = match self.rules.kind {
+            BodyKind::BinaryMime if !self.stuffs => {
+                part.cover(chunk);
+                self.octets_in += chunk.len() as u64;
+                self.octets_out += chunk.len() as u64;
+                Ok(())
+            }
             BodyKind::SevenBit => self.plan::<true>(chunk, &mut part),
             BodyKind::EightBitMime | BodyKind::BinaryMime => self.plan::<false>(chunk, &mut part),
         };
@@ -104,6 +142,32 @@ impl BodyEncoder {
                 Err(BodyFault::new(BodyFaultKind::BareCr, self.octets_in.saturating_sub(1)))
             }
         }
+    }
+
+    /// The octets that complete a message in counted chunks: nothing, or the LF that a final lone CR lacks.
+    pub(crate) fn tail(&self) -> Result<&'static [u8], BodyFault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        match (self.place, self.rules.line_endings) {
+            (Place::LineStart | Place::MidLine, _) => Ok(b""),
+            (Place::AfterCr, LineEndings::Normalize) => Ok(b"\n"),
+            (Place::AfterCr, LineEndings::Reject) => {
+                Err(BodyFault::new(BodyFaultKind::BareCr, self.octets_in.saturating_sub(1)))
+            }
+        }
+    }
+
+    /// Looks ahead: how many octets `chunk` will take on the wire, and whether the message may end with it,
+    /// nothing to be put in after it.
+    pub(crate) fn measure(&self, chunk: &[u8]) -> Result<(u64, bool), BodyFault> {
+        let mut ahead = self.clone();
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let consumed = ahead.encode(rest)?.consumed();
+            rest = rest.get(consumed..).unwrap_or_default();
+        }
+        Ok((ahead.octets_out - self.octets_out, ahead.tail() == Ok(b"")))
     }
 
     /// How many octets of the message have been consumed.
@@ -183,7 +247,7 @@ impl BodyEncoder {
                 match octet {
                     LF if reject => return fault(BodyFaultKind::BareLf, at),
                     LF => part.change(at, TO_CRLF),
-                    DOT => part.change(at, STUFF_DOT),
+                    DOT if self.stuffs => part.change(at, STUFF_DOT),
                     0 => return fault(BodyFaultKind::Nul, at),
                     0x80.. if SEVEN_BIT => return fault(BodyFaultKind::EightBit, at),
                     _ => {}

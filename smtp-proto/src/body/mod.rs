@@ -31,7 +31,7 @@
 //!     while !chunk.is_empty() {
 //!         let part = encoder.encode(chunk)?;
 //!         chunk = &chunk[part.consumed()..];
-//!         for slice in part {
+//!         for slice in &part {
 //!             wire.extend_from_slice(slice); // or write it to the connection
 //!         }
 //!     }
@@ -41,10 +41,8 @@
 //! # Ok::<(), smtp_proto::body::BodyFault>(())
 //! ```
 //!
-//! # What is not here
-//!
-//! `BDAT` ([RFC 3030]) counts octets instead of looking for a dot, so it frames a message without any of
-//! this. This module knows the transparency of `DATA` only.
+//! Under `BDAT` ([RFC 3030]) octets are counted, and no dot is stuffed: [`BodyEncoder::counted`]. The other rules
+//! hold there too, except for a body declared [`BodyKind::BinaryMime`], which passes as it is.
 //!
 //! [RFC 3030]: https://www.rfc-editor.org/rfc/rfc3030
 //! [RFC 5321 §2.3.8]: https://www.rfc-editor.org/rfc/rfc5321#section-2.3.8
@@ -63,7 +61,8 @@ use core::fmt;
 
 pub use content::Content;
 pub use encoder::BodyEncoder;
-pub use part::{BodyPart, IntoSlices, Slices};
+pub(crate) use part::Head;
+pub use part::{BodyPart, Slices};
 
 /// The most octets a line may have, its CRLF not counted ([RFC 5321 §4.5.3.1.6]).
 ///
@@ -80,8 +79,8 @@ pub enum BodyKind {
     SevenBit,
     /// Any octet but NUL, in lines ([RFC 6152](https://www.rfc-editor.org/rfc/rfc6152)).
     EightBitMime,
-    /// Any octet at all ([RFC 3030 §3](https://www.rfc-editor.org/rfc/rfc3030#section-3)). It takes `BDAT`:
-    /// under `DATA`, which is what [`BodyEncoder`] writes, this is checked like
+    /// Any octet at all ([RFC 3030 §3](https://www.rfc-editor.org/rfc/rfc3030#section-3)). It takes `BDAT`
+    /// ([`BodyEncoder::counted`]); an encoder for `DATA` checks it like
     /// [`EightBitMime`](Self::EightBitMime), NUL and lone line ends included.
     BinaryMime,
 }

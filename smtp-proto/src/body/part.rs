@@ -1,5 +1,6 @@
 //! The plan for one stretch of a message: which slices to write, and how far they have been written.
 
+use alloc::vec::Vec;
 use core::{fmt, mem};
 
 use super::scan::WINDOW;
@@ -10,7 +11,8 @@ pub(super) const MAX_CHANGES: usize = 64;
 
 /// The slices to write for a stretch of a message, in order: what [`BodyEncoder::encode`] answers.
 ///
-/// They borrow from the chunk (`'c`), not from the encoder, and none is empty. A part counts as written for
+/// They borrow from the chunk (`'c`), not from the encoder, and none is empty. A part that the connection hands
+/// out under `BDAT` begins with the command lines that have to leave before the octets. A part counts as written for
 /// the encoder as soon as it is handed out, so whoever holds it owes the connection all of it:
 ///
 /// ```
@@ -30,6 +32,10 @@ pub(super) const MAX_CHANGES: usize = 64;
 #[derive(Clone)]
 #[must_use = "the encoder counts a part as written: its slices must be sent"]
 pub struct BodyPart<'c> {
+    /// Command lines that leave before the octets.
+    head: Head,
+    /// How much of the head has been written.
+    head_written: usize,
     /// What the part covers.
     octets: &'c [u8],
     /// Where something is put in, in order.
@@ -49,6 +55,38 @@ pub(super) const STUFF_DOT: u32 = 0;
 pub(super) const ADD_LF: u32 = 1;
 /// The LF at the index is replaced by CRLF.
 pub(super) const TO_CRLF: u32 = 2;
+
+/// Command lines in front of a part. A lone `BDAT` line needs no allocation.
+#[derive(Clone)]
+pub(crate) enum Head {
+    Empty,
+    Line { octets: [u8; Head::LINE], len: usize },
+    Lines(Vec<u8>),
+}
+
+impl Head {
+    /// Longest single line: `BDAT`, a number of 20 digits, `LAST`.
+    pub(crate) const LINE: usize = 40;
+
+    pub(crate) fn line(line: &[u8]) -> Self {
+        let mut octets = [0; Self::LINE];
+        match octets.get_mut(..line.len()) {
+            Some(room) => {
+                room.copy_from_slice(line);
+                Self::Line { octets, len: line.len() }
+            }
+            None => Self::Lines(line.to_vec()),
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Head::Empty => &[],
+            Head::Line { octets, len } => octets.get(..*len).unwrap_or_default(),
+            Head::Lines(octets) => octets,
+        }
+    }
+}
 
 /// How far the slices have been given out.
 #[derive(Clone, Copy)]
@@ -98,7 +136,27 @@ impl<'c> Cursor<'c> {
 impl<'c> BodyPart<'c> {
     pub(super) const fn empty() -> Self {
         let cursor = Cursor { pending: &[], from: 0, change: 0 };
-        Self { octets: &[], changes: [0; MAX_CHANGES], count: 0, cursor, len: 0 }
+        Self {
+            head: Head::Empty,
+            head_written: 0,
+            octets: &[],
+            changes: [0; MAX_CHANGES],
+            count: 0,
+            cursor,
+            len: 0,
+        }
+    }
+
+    /// Puts command lines in front of the octets; returns how many octets they are.
+    pub(crate) fn lead_with(&mut self, head: Head) -> usize {
+        let len = head.as_slice().len();
+        self.len += len;
+        self.head = head;
+        len
+    }
+
+    fn head_left(&self) -> &[u8] {
+        self.head.as_slice().get(self.head_written..).unwrap_or_default()
     }
 
     /// Adds a change, which the caller knows there is [room](Self::has_room) for.
@@ -144,15 +202,19 @@ impl<'c> BodyPart<'c> {
         self.len == 0
     }
 
-    /// The slices that remain to be written: at most 129, and one if there was nothing to change.
+    /// The slices that remain to be written: at most 130, and one if there was nothing to change and no
+    /// command line goes before it.
     pub fn slices(&self) -> Slices<'_, 'c> {
-        Slices { part: self, cursor: self.cursor }
+        Slices { part: self, head: self.head_left(), cursor: self.cursor }
     }
 
     /// Drops the first `n` octets, because they have been written. Returns how many of the `n` were more
     /// than the part had left: those belong to whatever was written after it.
     pub fn advance(&mut self, n: usize) -> usize {
-        let mut surplus = n;
+        let of_head = n.min(self.head_left().len());
+        self.head_written += of_head;
+        self.len -= of_head;
+        let mut surplus = n - of_head;
         loop {
             let mut next = self.cursor;
             let Some(slice) = next.next(self.octets, self.changes()) else { return surplus };
@@ -193,17 +255,8 @@ impl fmt::Debug for BodyPart<'_> {
     }
 }
 
-impl<'c> IntoIterator for BodyPart<'c> {
-    type Item = &'c [u8];
-    type IntoIter = IntoSlices<'c>;
-
-    fn into_iter(self) -> IntoSlices<'c> {
-        IntoSlices { part: self }
-    }
-}
-
 impl<'p, 'c> IntoIterator for &'p BodyPart<'c> {
-    type Item = &'c [u8];
+    type Item = &'p [u8];
     type IntoIter = Slices<'p, 'c>;
 
     fn into_iter(self) -> Slices<'p, 'c> {
@@ -215,39 +268,23 @@ impl<'p, 'c> IntoIterator for &'p BodyPart<'c> {
 #[derive(Clone)]
 pub struct Slices<'p, 'c> {
     part: &'p BodyPart<'c>,
+    head: &'p [u8],
     cursor: Cursor<'c>,
 }
 
-impl<'c> Iterator for Slices<'_, 'c> {
-    type Item = &'c [u8];
+impl<'p> Iterator for Slices<'p, '_> {
+    type Item = &'p [u8];
 
     #[inline]
-    fn next(&mut self) -> Option<&'c [u8]> {
+    fn next(&mut self) -> Option<&'p [u8]> {
+        if !self.head.is_empty() {
+            return Some(mem::take(&mut self.head));
+        }
         self.cursor.next(self.part.octets, self.part.changes())
     }
 }
 
 impl core::iter::FusedIterator for Slices<'_, '_> {}
-
-/// The slices of a [`BodyPart`] taken by value.
-#[derive(Debug, Clone)]
-pub struct IntoSlices<'c> {
-    part: BodyPart<'c>,
-}
-
-impl<'c> Iterator for IntoSlices<'c> {
-    type Item = &'c [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'c [u8]> {
-        let part = &mut self.part;
-        let slice = part.cursor.next(part.octets, part.changes.get(..part.count).unwrap_or_default())?;
-        part.len -= slice.len();
-        Some(slice)
-    }
-}
-
-impl core::iter::FusedIterator for IntoSlices<'_> {}
 
 impl fmt::Debug for Slices<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -463,7 +463,7 @@ fn advance_at_every_octet() {
             let left = left.get(second..).unwrap_or_default();
             assert!(part.slices().all(|slice| !slice.is_empty()));
             assert_eq!((part.len(), part.consumed()), (left.len(), message.len()));
-            assert_eq!(part.into_iter().collect::<Vec<_>>().concat(), left);
+            assert_eq!(part.slices().collect::<Vec<_>>().concat(), left);
         }
     }
 }

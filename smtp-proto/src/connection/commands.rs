@@ -2,11 +2,12 @@
 
 use alloc::vec::Vec;
 
+use super::outgoing::Outgoing;
 use super::phase::Phase;
 use super::{CommandId, Connection, Stage, TranscriptEntry};
 use crate::body::BodyKind;
 use crate::capabilities::{Capabilities, Extension};
-use crate::command::{self, AuthCommand, Command};
+use crate::command::{self, AuthCommand, Command, DataCommand};
 use crate::error::{Error, Misuse};
 use crate::params::{MailParameters, RcptParameters};
 use crate::path::{ForwardPath, ReversePath};
@@ -31,7 +32,7 @@ impl Connection {
             }
             _ => self.pipeline.push(stage, |out| command.encode(out))?,
         };
-        if let Command::Ehlo(_) | Command::Helo(_) = command {
+        if let Command::Ehlo(_) | Command::Helo(_) | Command::Lhlo(_) = command {
             self.capabilities = Capabilities::default();
         }
         if let Command::Auth(auth) = command {
@@ -53,6 +54,8 @@ impl Connection {
     /// What the server has to have advertised for this command (RFC 5321 §2.2.1).
     fn check_extensions(&self, command: &Command<'_>) -> Result<(), Error> {
         match command {
+            Command::Ehlo(_) | Command::Helo(_) if self.config.is_lmtp() => Err(Misuse::WrongProtocol.into()),
+            Command::Lhlo(_) if !self.config.is_lmtp() => Err(Misuse::WrongProtocol.into()),
             Command::StartTls if self.security.is_tls() => Err(Misuse::AlreadyTls.into()),
             Command::StartTls => self.require(Extension::StartTls),
             Command::Auth(_) if self.authenticated => Err(Misuse::AlreadyAuthenticated.into()),
@@ -61,13 +64,8 @@ impl Connection {
             }
             Command::Mail(path, parameters) => self.check_mail(path, parameters),
             Command::Rcpt(path, parameters) => self.check_rcpt(path, parameters),
-            // DATA carries no more than what MAIL declared, and never BINARYMIME (RFC 6152 §3, RFC 3030 §3).
-            Command::Data(data) => match data.rules.kind {
-                BodyKind::SevenBit => Ok(()),
-                BodyKind::EightBitMime if self.body_kind == BodyKind::EightBitMime => Ok(()),
-                BodyKind::EightBitMime => Err(Error::Unsupported(Extension::EightBitMime)),
-                _ => Err(Error::Unsupported(Extension::BinaryMime)),
-            },
+            Command::Data(_) if self.body_kind == BodyKind::BinaryMime => Err(Misuse::NeedsChunks.into()),
+            Command::Data(data) => self.check_kind(data.rules.kind),
             Command::Vrfy(text) | Command::Expn(text) | Command::Help(text) | Command::Custom(text)
                 if !text.is_ascii() =>
             {
@@ -77,11 +75,16 @@ impl Connection {
         }
     }
 
-    fn check_mail(&self, path: &ReversePath, parameters: &MailParameters) -> Result<(), Error> {
-        if parameters.declared_body() == Some(BodyKind::BinaryMime) {
-            // It would take BDAT, which this version does not speak.
-            return Err(Error::Unsupported(Extension::BinaryMime));
+    /// A body carries no more than what MAIL declared (RFC 6152 §3, RFC 3030 §3).
+    fn check_kind(&self, kind: BodyKind) -> Result<(), Error> {
+        match kind {
+            _ if kind <= self.body_kind => Ok(()),
+            BodyKind::BinaryMime => Err(Error::Unsupported(Extension::BinaryMime)),
+            _ => Err(Error::Unsupported(Extension::EightBitMime)),
         }
+    }
+
+    fn check_mail(&self, path: &ReversePath, parameters: &MailParameters) -> Result<(), Error> {
         for extension in parameters.required_extensions() {
             self.require(extension)?;
         }
@@ -93,6 +96,27 @@ impl Connection {
             (Some(size), Some(limit)) if size > limit => Err(Error::TooLarge { size, limit }),
             _ => Ok(()),
         }
+    }
+
+    /// Begins a message that goes out in `BDAT` chunks, in place of DATA and without asking (RFC 3030). The body
+    /// is due whenever [`wants_body`](Self::wants_body) says so; the returned id names its end, whose reply
+    /// decides about the message. Each call of [`body`](Self::body) makes a chunk, or goes on with one; the chunk
+    /// that completes the declared size is the last, and otherwise [`finish_body`](Self::finish_body) sends
+    /// an empty one.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the server does not offer CHUNKING, or MAIL declared a lesser kind of body;
+    /// [`Error::Misuse`] outside a mail transaction with a recipient. Nothing was queued.
+    pub fn begin_chunks(&mut self, data: DataCommand) -> Result<CommandId, Error> {
+        self.alive()?;
+        let next = self.sending.queue(Stage::Bdat, self.pipeline.is_empty())?;
+        self.require(Extension::Chunking)?;
+        self.check_kind(data.rules.kind)?;
+        let end = self.pipeline.new_id();
+        self.outgoing = Some(Outgoing::in_chunks(data, end));
+        self.sending = next;
+        self.sequence += 1;
+        Ok(end)
     }
 
     fn check_rcpt(&self, path: &ForwardPath, parameters: &RcptParameters) -> Result<(), Error> {
@@ -181,6 +205,7 @@ fn stage_of(command: &Command<'_>) -> Stage {
     match command {
         Command::Ehlo(_) => Stage::Ehlo,
         Command::Helo(_) => Stage::Helo,
+        Command::Lhlo(_) => Stage::Lhlo,
         Command::StartTls => Stage::StartTls,
         Command::Auth(_) => Stage::Auth,
         Command::Mail(..) => Stage::Mail,

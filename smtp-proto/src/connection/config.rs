@@ -21,6 +21,7 @@ use crate::reply::ReplyLimits;
 pub struct Config {
     pub(crate) host: Box<str>,
     pub(crate) client_name: Option<ClientName>,
+    pub(crate) protocol: Protocol,
     pub(crate) tls: TlsPolicy,
     pub(crate) allow_plaintext_auth: bool,
     pub(crate) timeouts: Timeouts,
@@ -36,6 +37,7 @@ impl Config {
         Self {
             host: host.into(),
             client_name: None,
+            protocol: Protocol::default(),
             tls: TlsPolicy::default(),
             allow_plaintext_auth: false,
             timeouts: Timeouts::default(),
@@ -49,6 +51,13 @@ impl Config {
     #[must_use]
     pub fn client_name(mut self, name: ClientName) -> Self {
         self.client_name = Some(name);
+        self
+    }
+
+    /// Which of the two protocols is spoken.
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
         self
     }
 
@@ -106,11 +115,29 @@ impl Config {
         &self.timeouts
     }
 
+    /// Whether LMTP is spoken.
+    #[must_use]
+    pub fn is_lmtp(&self) -> bool {
+        self.protocol == Protocol::Lmtp
+    }
+
     /// When TLS is used.
     #[must_use]
     pub fn tls_policy(&self) -> TlsPolicy {
         self.tls
     }
+}
+
+/// Which protocol a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// SMTP (RFC 5321).
+    #[default]
+    Smtp,
+    /// LMTP (RFC 2033): LHLO in place of EHLO, and after the message one reply for each recipient that was
+    /// accepted. It is not spoken on port 25.
+    Lmtp,
 }
 
 /// When a connection uses TLS.

@@ -2,9 +2,9 @@
 
 use alloc::boxed::Box;
 
+use super::outgoing::Outgoing;
 use super::phase::{Phase, Verdict, verdict};
 use super::{Connection, Event, Stage, TlsPolicy, TranscriptEntry};
-use crate::body::BodyEncoder;
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ProtocolError};
 use crate::reply::Reply;
@@ -87,7 +87,8 @@ impl Connection {
     /// Octets that are not yet a reply. Where none is due they are judged at once: only 421 and 221 may come
     /// unasked, and waiting for the rest of anything else would let it be taken for a later command's reply.
     fn partial(&self, stage: Option<Stage>) -> Result<(), Error> {
-        if self.parser.is_blank() || self.pipeline.front_left() || stage == Some(Stage::EndOfData) {
+        let in_body = matches!(stage, Some(Stage::Bdat | Stage::EndOfData)) && self.pipeline.front_begun();
+        if self.parser.is_blank() || self.pipeline.front_left() || in_body {
             return Ok(());
         }
         let unread = self.parser.unread();
@@ -120,13 +121,16 @@ impl Connection {
         let stage = front.stage;
         let verdict = verdict(stage, &reply);
         if !self.pipeline.front_left() {
+            let begun = self.pipeline.front_begun();
             return Err(match (verdict, stage) {
-                (Verdict::Closing, Stage::EndOfData) => {
+                (Verdict::Closing, Stage::Bdat | Stage::EndOfData) if begun => {
                     Error::ServerClosed { stage: Some(stage), reply: Box::new(reply) }
                 }
                 (Verdict::Closing, _) => Error::ServerClosed { stage: None, reply: Box::new(reply) },
                 // An early refusal is a verdict; what is left of the body has no reader (RFC 5321 §4.2.5).
-                (Verdict::Refused, Stage::EndOfData) => Error::Refused { stage, reply: Box::new(reply) },
+                (Verdict::Refused, Stage::Bdat | Stage::EndOfData) if begun => {
+                    Error::Refused { stage, reply: Box::new(reply) }
+                }
                 _ => self.unasked(Some(stage)).into(),
             });
         }
@@ -140,23 +144,44 @@ impl Connection {
             }
             Verdict::Done | Verdict::GoOn | Verdict::Refused => {}
         }
-        let Some(entry) = self.pipeline.pop() else { return Err(ProtocolError::Surplus.into()) };
+        let id = front.id;
         self.sequence += 1;
+        if !self.is_final(stage) {
+            return Ok(Event::Reply { id, stage, reply });
+        }
+        self.pipeline.pop();
         self.receiving = self.receiving.answer(stage, verdict);
         self.take_effect(stage, verdict, &reply)?;
-        if self.pipeline.is_empty() {
+        // Under BDAT a body is due though nothing is in flight.
+        if self.pipeline.is_empty() && self.sending != Phase::Body {
             self.sending = self.receiving;
         }
         Ok(match stage {
             Stage::Greeting => Event::Greeting(reply),
-            _ => Event::Reply { id: entry.id, stage, reply },
+            _ => Event::Reply { id, stage, reply },
         })
+    }
+
+    /// Whether the reply just taken is all that answers the front. In LMTP the end of a message is answered once
+    /// for each recipient that was accepted (RFC 2033 §4.2), or once if there was none.
+    fn is_final(&mut self, stage: Stage) -> bool {
+        if stage != Stage::EndOfData || !self.config.is_lmtp() {
+            return true;
+        }
+        self.finals += 1;
+        if self.finals < self.accepted {
+            return false;
+        }
+        self.finals = 0;
+        true
     }
 
     /// What a verdict changes besides the cursors.
     fn take_effect(&mut self, stage: Stage, verdict: Verdict, reply: &Reply) -> Result<(), Error> {
         match (stage, verdict) {
-            (Stage::Ehlo, Verdict::Done) => self.capabilities = Capabilities::parse(reply.lines()),
+            (Stage::Ehlo | Stage::Lhlo, Verdict::Done) => {
+                self.capabilities = Capabilities::parse(reply.lines())
+            }
             (Stage::StartTls, Verdict::Done) => {
                 // RFC 3207 §4.2, §6: the server may say nothing more in clear; discarding it would hide an attack.
                 if !self.parser.unread().is_empty() {
@@ -165,9 +190,11 @@ impl Connection {
                 self.capabilities = Capabilities::default();
             }
             (Stage::Auth, Verdict::Done) => self.authenticated = true,
+            (Stage::Mail, Verdict::Done) => self.accepted = 0,
+            (Stage::Rcpt, Verdict::Done) => self.accepted += 1,
             (Stage::Data, Verdict::GoOn) => {
-                self.body = self.data.map(|data| BodyEncoder::new(data.rules));
-                self.pipeline.begin_body();
+                let end = self.pipeline.begin_body();
+                self.outgoing = self.data.map(|data| Outgoing::after_data(data, end));
                 self.sending = Phase::Body;
             }
             _ => {}

@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod event;
 mod input;
+mod outgoing;
 mod output;
 mod phase;
 mod pipeline;
@@ -20,13 +21,13 @@ use alloc::sync::Arc;
 use core::fmt;
 
 pub use crate::stage::{Stage, TimeoutPhase};
-pub use config::{Config, Peer, TlsPolicy};
+pub use config::{Config, Peer, Protocol, TlsPolicy};
 pub use event::{CommandId, Event};
 pub use pipeline::Window;
 pub use timeout::{Timeout, Timeouts};
 pub use transcript::TranscriptEntry;
 
-use crate::body::{BodyEncoder, BodyKind, BodyRules};
+use crate::body::{BodyKind, BodyRules};
 use crate::capabilities::{Capabilities, Extension};
 use crate::command::DataCommand;
 use crate::error::{Error, Misuse};
@@ -35,6 +36,7 @@ use crate::path::{ClientName, ReversePath};
 use crate::reply::ReplyParser;
 use crate::sasl::ServerInfo;
 use crate::security::{Security, VerifiedName};
+use outgoing::Outgoing;
 use phase::Phase;
 use pipeline::Pipeline;
 
@@ -66,7 +68,7 @@ use pipeline::Pipeline;
 ///       match flow.poll(&mut connection)? {
 ///           Done(output)     => break output,
 ///           UpgradeTls(t)    => handshake, then connection.tls_established(t),
-///           SupplyBody { .. } => connection.body(chunk) … connection.finish_body(),
+///           SupplyBody { .. } => write connection.body(chunk), or connection.finish_body(),
 ///           Continue         => write connection.output() if there is any, else
 ///                               read, and connection.receive(..) or .receive_eof(),
 ///                               watching connection.timeout()
@@ -92,9 +94,16 @@ pub struct Connection {
     body_kind: BodyKind,
     /// The size that MAIL declared.
     declared_size: Option<u64>,
+    /// What the body has to obey that a DATA in flight asks for.
     data: Option<DataCommand>,
-    body: Option<BodyEncoder>,
+    outgoing: Option<Outgoing>,
+    /// Recipients that the server has accepted in this mail transaction.
+    accepted: usize,
+    /// Replies to the end of the message that have come, in LMTP.
+    finals: usize,
     first_long_line: Option<u64>,
+    /// Why the latest body was taken back.
+    body_error: Option<Error>,
     eof: bool,
     sequence: u64,
     failure: Option<Box<Error>>,
@@ -152,8 +161,11 @@ impl Connection {
             body_kind: BodyKind::SevenBit,
             declared_size: None,
             data: None,
-            body: None,
+            outgoing: None,
+            accepted: 0,
+            finals: 0,
             first_long_line: None,
+            body_error: None,
             eof: false,
             sequence: 0,
             failure: None,
@@ -217,19 +229,28 @@ impl Connection {
         let phase = if self.receiving == Phase::TlsPending {
             TimeoutPhase::TlsHandshake
         } else {
-            let awaited = self.pipeline.front().or(self.pipeline.first())?;
-            match awaited.stage {
-                Stage::EndOfData if !self.pipeline.front_left() => {
+            match self.pipeline.front().or(self.pipeline.first()) {
+                Some(_) if self.awaits_own_octets() => {
                     // While the caller has nothing to write, it is not the server that is late.
-                    if self.pipeline.body_owed() == 0 && self.pipeline.output().is_empty() {
-                        return None;
+                    if self.pipeline.owed() == 0 && self.pipeline.output().is_empty() {
+                        TimeoutPhase::BodySource
+                    } else {
+                        TimeoutPhase::DataBlock
                     }
-                    TimeoutPhase::DataBlock
                 }
-                stage => TimeoutPhase::Reply(stage),
+                Some(awaited) => TimeoutPhase::Reply(awaited.stage),
+                None if self.sending == Phase::Body => TimeoutPhase::BodySource,
+                None => return None,
             }
         };
         Some(Timeout { phase, budget: self.config.timeouts.budget(phase), sequence: self.sequence })
+    }
+
+    /// Whether the reply now awaited is to octets of a body that have not all left.
+    fn awaits_own_octets(&self) -> bool {
+        let front = self.pipeline.front();
+        front.is_some_and(|front| matches!(front.stage, Stage::Bdat | Stage::EndOfData))
+            && !self.pipeline.front_left()
     }
 
     /// Reports that the budget of [`timeout`](Self::timeout) has run out: the connection is poisoned. Does
@@ -375,16 +396,32 @@ impl Connection {
         matches!(self.sending, Phase::Transaction { .. } | Phase::Decision(Stage::Data) | Phase::Body)
     }
 
-    /// Whether the server has asked for the message's body.
+    /// Whether octets of the message's body may be given to [`body`](Self::body) now, or its end be told to
+    /// [`finish_body`](Self::finish_body): the server has asked for them, or under BDAT the window has room.
     #[must_use]
     pub fn wants_body(&self) -> bool {
-        self.failure.is_none() && self.sending == Phase::Body
+        if self.failure.is_some() || self.sending != Phase::Body {
+            return false;
+        }
+        let new_chunk = self.outgoing.as_ref().is_some_and(Outgoing::is_between_chunks);
+        !new_chunk || (self.parser.is_blank() && self.pipeline.takes_chunk(self.is_pipelining()))
+    }
+
+    /// Whether a body part that [`body`](Self::body) gave out is not written yet.
+    #[must_use]
+    pub fn has_lent_body(&self) -> bool {
+        self.pipeline.owed() > 0
     }
 
     /// Names the end of the message whose body is due or being sent.
     #[must_use]
     pub fn body_id(&self) -> Option<CommandId> {
-        self.pipeline.body_id()
+        self.outgoing.as_ref().map(Outgoing::end)
+    }
+
+    /// Why the latest body was taken back, if its supply failed between two chunks.
+    pub(crate) fn body_error(&self) -> Option<&Error> {
+        self.body_error.as_ref()
     }
 
     /// Where the latest body passed the limit of 998 octets a line, if it did.
@@ -414,6 +451,12 @@ impl Connection {
     #[must_use]
     pub fn outstanding(&self) -> usize {
         self.pipeline.len()
+    }
+
+    /// Whether this command, or the end of this message, is queued and has not been answered.
+    #[must_use]
+    pub fn is_outstanding(&self, id: CommandId) -> bool {
+        self.pipeline.contains(id)
     }
 
     /// Whether the last octet of this command, or of this message, left without an answer having come. True

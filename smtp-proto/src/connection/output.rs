@@ -1,5 +1,6 @@
 //! Octets out: what the pipeline has released, and the message body between them.
 
+use super::outgoing::{Announcement, Ending, Outgoing};
 use super::phase::Phase;
 use super::{CommandId, Connection, TranscriptEntry};
 use crate::body::BodyPart;
@@ -27,7 +28,7 @@ impl Connection {
         if n == 0 {
             return Ok(());
         }
-        let in_body = self.pipeline.body_owed() > 0;
+        let in_body = self.pipeline.owed() > 0 && self.awaits_own_octets();
         self.pipeline.advance(n).ok_or(Misuse::AdvancedTooFar)?;
         if in_body {
             self.sequence += 1;
@@ -41,70 +42,138 @@ impl Connection {
     /// The part has to be written, in order, before anything that [`output`](Self::output) holds, and every
     /// octet of it reported to [`advance_output`](Self::advance_output).
     ///
+    /// Under `BDAT` the chunk, up to [`Window::chunk_octets`](super::Window::chunk_octets) of it, is announced by
+    /// a command line of its own, and the part begins with that and with what was queued before it; of a chunk
+    /// once announced all octets have to be given.
+    ///
     /// # Errors
-    /// [`Misuse::NoBody`] if no body is due. [`Error::Body`] if the octets break the body's rules: the message
-    /// cannot be completed any more, and the connection is poisoned.
+    /// [`Misuse::NoBody`] if no body is due. [`Error::Body`] if the octets break the body's rules, and
+    /// [`Misuse::SizeMismatch`] if they are more than was declared: the message cannot be completed any more.
+    /// After DATA the connection is poisoned; between two chunks the message is only taken back, and RSET ends
+    /// the transaction.
     pub fn body<'c>(&mut self, chunk: &'c [u8]) -> Result<BodyPart<'c>, Error> {
         self.alive()?;
-        let Some(body) = self.body.as_mut().filter(|_| self.sending == Phase::Body) else {
+        if !self.wants_body() {
             return Err(Misuse::NoBody.into());
-        };
-        match body.encode(chunk) {
-            Ok(part) => {
-                self.pipeline.lend_body(part.len() as u64);
-                self.trace(TranscriptEntry::Body(part.len()));
-                Ok(part)
-            }
-            Err(fault) => Err(self.fail(Error::Body(fault))),
+        }
+        self.next_part(chunk).map_err(|error| self.body_failed(error))
+    }
+
+    /// Says that the rest of the body cannot be supplied. Under BDAT the message is taken back, and the flow
+    /// goes on with RSET; after DATA nothing but the end of the connection takes it back (RFC 5321 §4.1.1.4).
+    pub fn fail_body(&mut self) {
+        if self.sending == Phase::Body {
+            self.body_failed(Error::BodySource);
         }
     }
 
-    /// Ends the body: puts the terminator into [`output`](Self::output). The returned id names the end of the
-    /// message, whose reply decides about it. Without a call of [`body`](Self::body) before it, this is the
-    /// lone dot that takes back a DATA without recipients (RFC 2920 §3.1).
+    fn body_failed(&mut self, error: Error) -> Error {
+        let between = self.outgoing.as_ref().is_some_and(Outgoing::is_between_chunks);
+        if self.failure.is_some() || !between || self.cancel_body().is_err() {
+            return self.fail(error);
+        }
+        self.body_error = Some(error.clone());
+        error
+    }
+
+    fn next_part<'c>(&mut self, chunk: &'c [u8]) -> Result<BodyPart<'c>, Error> {
+        let Some(outgoing) = &mut self.outgoing else { return Err(Misuse::NoBody.into()) };
+        let mut announced = None;
+        if outgoing.is_between_chunks() && !chunk.is_empty() {
+            let octets = chunk.get(..self.pipeline.chunk_limit()).unwrap_or(chunk);
+            announced = outgoing.announce(octets)?;
+        }
+        let mut part = outgoing.encode(chunk)?;
+        let octets = part.len();
+        if let Some(announcement) = announced {
+            self.announce(&announcement);
+            let head = self.pipeline.take_head();
+            part.lead_with(head);
+        }
+        self.pipeline.lend(part.len() as u64);
+        self.trace(TranscriptEntry::Body(octets));
+        Ok(part)
+    }
+
+    fn announce(&mut self, announcement: &Announcement) -> CommandId {
+        let Announcement { stage, end, line, octets } = announcement;
+        let id = end.unwrap_or_else(|| self.pipeline.new_id());
+        if self.pipeline.front().is_none() {
+            self.sequence += 1;
+        }
+        self.pipeline.push_chunk(id, *stage, line.as_slice(), *octets);
+        let line = line.as_slice();
+        self.trace(TranscriptEntry::Client(line.strip_suffix(b"\r\n").unwrap_or(line)));
+        id
+    }
+
+    /// Ends the body: puts the terminator, or the last chunk if it has not been sent, into
+    /// [`output`](Self::output). The returned id names the end of the message, whose reply decides about it.
+    /// After DATA, and without a call of [`body`](Self::body) before it, this is the lone dot that takes back a
+    /// DATA without recipients (RFC 2920 §3.1).
     ///
     /// # Errors
     /// [`Misuse::NoBody`] if no body is due; [`Misuse::SizeMismatch`] if a declared size was not met, and
-    /// [`Error::Body`] if the last line end is stray and stray ones are to be rejected: the connection is then
-    /// poisoned, without the terminator.
+    /// [`Error::Body`] if the last line end is stray and stray ones are to be rejected: as for
+    /// [`body`](Self::body), and without the terminator.
     pub fn finish_body(&mut self) -> Result<CommandId, Error> {
         self.alive()?;
-        let Some(body) = self.body.as_ref().filter(|_| self.sending == Phase::Body) else {
-            return Err(Misuse::NoBody.into());
+        let wanted = self.wants_body();
+        let ending = match self.outgoing.as_mut() {
+            Some(outgoing) if wanted => outgoing.finish(),
+            _ => return Err(Misuse::NoBody.into()),
         };
-        let supplied = body.octets_in();
-        match self.data.and_then(|data| data.size) {
-            Some(declared) if declared != supplied => {
-                return Err(self.fail(Misuse::SizeMismatch { declared, supplied }.into()));
+        let ending = ending.map_err(|error| self.body_failed(error))?;
+        let id = match ending {
+            Ending::Done(id) => id,
+            Ending::Dot(terminator) => self.end_with_dot(terminator)?,
+            Ending::Chunk(announcement, tail) => {
+                let id = self.announce(&announcement);
+                self.pipeline.append(tail);
+                id
             }
-            _ => {}
-        }
-        self.end_body()
+        };
+        self.body_over(Phase::Ready);
+        Ok(id)
     }
 
-    /// Takes back a DATA that was answered with 354 though every recipient was refused: sends the lone dot.
+    /// Takes the message back before anything of it was given: after DATA that was answered with 354 though every
+    /// recipient was refused it sends the lone dot. Under BDAT it may be called between any two chunks but not
+    /// after the last, and sends nothing: the transaction stays open, and RSET ends it.
     ///
     /// # Errors
-    /// [`Misuse::NoBody`] if no body is due or some of it was given already.
-    pub fn cancel_body(&mut self) -> Result<CommandId, Error> {
+    /// [`Misuse::NoBody`] if no body is due or it is too late.
+    pub fn cancel_body(&mut self) -> Result<(), Error> {
         self.alive()?;
-        match &self.body {
-            Some(body) if self.sending == Phase::Body && body.octets_in() == 0 => self.end_body(),
-            _ => Err(Misuse::NoBody.into()),
+        let outgoing = self.outgoing.as_ref().filter(|outgoing| outgoing.can_be_cancelled());
+        let Some(outgoing) = outgoing.filter(|_| self.sending == Phase::Body) else {
+            return Err(Misuse::NoBody.into());
+        };
+        match outgoing.cancel() {
+            Some(lone_dot) => {
+                self.end_with_dot(lone_dot)?;
+                self.body_over(Phase::Ready);
+            }
+            None => {
+                let idle = self.pipeline.is_empty();
+                self.body_over(if idle { self.receiving } else { Phase::Transaction { recipient: true } });
+            }
         }
+        Ok(())
     }
 
-    fn end_body(&mut self) -> Result<CommandId, Error> {
-        let Some(body) = self.body.take() else { return Err(Misuse::NoBody.into()) };
-        let terminator = match body.terminator() {
-            Ok(terminator) => terminator,
-            Err(fault) => return Err(self.fail(Error::Body(fault))),
-        };
-        let Some(id) = self.pipeline.end_body(terminator) else { return Err(Misuse::NoBody.into()) };
-        self.data = None;
-        self.first_long_line = body.first_long_line();
-        self.sending = Phase::Ready;
+    fn end_with_dot(&mut self, terminator: &[u8]) -> Result<CommandId, Error> {
+        let Some(id) = self.body_id() else { return Err(Misuse::NoBody.into()) };
+        self.pipeline.end_body(terminator);
         self.trace(TranscriptEntry::EndOfData);
         Ok(id)
+    }
+
+    fn body_over(&mut self, next: Phase) {
+        if let Some(outgoing) = self.outgoing.take() {
+            self.first_long_line = outgoing.first_long_line();
+        }
+        self.data = None;
+        self.sending = next;
     }
 }

@@ -31,7 +31,7 @@ pub(super) enum Phase {
     Decision(Stage),
     /// An AUTH challenge waits for its response.
     Challenge,
-    /// The body is due.
+    /// The body is due: 354 has asked for it, or it goes out in chunks unasked.
     Body,
     /// The session has ended.
     Closed,
@@ -51,21 +51,24 @@ impl Phase {
             (Phase::Challenge, _) => Err(Misuse::AwaitingReply(Stage::Auth)),
 
             (_, Stage::Quit) => Ok(Phase::Decision(stage)),
-            (Phase::Hello | Phase::Ready, Stage::Ehlo | Stage::Helo) => Ok(Phase::Decision(stage)),
+            (Phase::Hello | Phase::Ready, Stage::Ehlo | Stage::Helo | Stage::Lhlo) => {
+                Ok(Phase::Decision(stage))
+            }
             (Phase::Hello, _) => Err(Misuse::BeforeHello),
 
             (Phase::Ready, Stage::StartTls | Stage::Auth) if !idle => Err(Misuse::NotPipelined(stage)),
             (Phase::Ready, Stage::StartTls | Stage::Auth) => Ok(Phase::Decision(stage)),
             (Phase::Ready, Stage::Mail) => Ok(Phase::Transaction { recipient: false }),
-            (Phase::Ready, Stage::Rcpt | Stage::Data) => Err(Misuse::NoTransaction(stage)),
+            (Phase::Ready, Stage::Rcpt | Stage::Data | Stage::Bdat) => Err(Misuse::NoTransaction(stage)),
 
             (
                 Phase::Transaction { .. },
-                Stage::Ehlo | Stage::Helo | Stage::StartTls | Stage::Auth | Stage::Mail,
+                Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls | Stage::Auth | Stage::Mail,
             ) => Err(Misuse::InTransaction(stage)),
             (Phase::Transaction { .. }, Stage::Rcpt) => Ok(Phase::Transaction { recipient: true }),
             (Phase::Transaction { recipient: true }, Stage::Data) => Ok(Phase::Decision(stage)),
-            (Phase::Transaction { recipient: false }, Stage::Data) => Err(Misuse::NoRecipient),
+            (Phase::Transaction { recipient: true }, Stage::Bdat) => Ok(Phase::Body),
+            (Phase::Transaction { recipient: false }, Stage::Data | Stage::Bdat) => Err(Misuse::NoRecipient),
 
             (_, Stage::Rset) => Ok(Phase::Ready),
             (same, Stage::Noop | Stage::Vrfy | Stage::Expn | Stage::Help | Stage::Custom) => Ok(same),
@@ -78,9 +81,9 @@ impl Phase {
     pub(super) fn answer(self, stage: Stage, verdict: Verdict) -> Phase {
         match (stage, verdict) {
             (Stage::Greeting, Verdict::Done) => Phase::Hello,
-            (Stage::Ehlo | Stage::Helo, Verdict::Done) => Phase::Ready,
+            (Stage::Ehlo | Stage::Helo | Stage::Lhlo, Verdict::Done) => Phase::Ready,
             // The server's state is unchanged (RFC 5321 §4.1.4), but what it offers is no longer known.
-            (Stage::Ehlo | Stage::Helo, _) => Phase::Hello,
+            (Stage::Ehlo | Stage::Helo | Stage::Lhlo, _) => Phase::Hello,
             (Stage::StartTls, Verdict::Done) => Phase::TlsPending,
             (Stage::Auth, Verdict::GoOn) => Phase::Challenge,
             (Stage::Auth, _) => Phase::Ready,
@@ -111,7 +114,7 @@ pub(super) enum Verdict {
     Unexpected,
 }
 
-/// Judges a reply (RFC 5321 §4.3.2, RFC 3207 §4, RFC 4954 §4).
+/// Judges a reply (RFC 5321 §4.3.2, RFC 3030 §2, RFC 3207 §4, RFC 4954 §4).
 pub(super) fn verdict(stage: Stage, reply: &Reply) -> Verdict {
     match (stage, reply.code().get()) {
         // Whatever a server says to QUIT, it is quitting.
@@ -122,9 +125,11 @@ pub(super) fn verdict(stage: Stage, reply: &Reply) -> Verdict {
         (Stage::Greeting | Stage::StartTls, _) => Verdict::Unexpected,
         (Stage::Auth, 334) => Verdict::GoOn,
         (Stage::Auth, 235) => Verdict::Done,
-        (Stage::Ehlo | Stage::Helo, 250) => Verdict::Done,
+        (Stage::Ehlo | Stage::Helo | Stage::Lhlo, 250) => Verdict::Done,
         (Stage::Data, 354) => Verdict::GoOn,
-        (Stage::Auth | Stage::Ehlo | Stage::Helo | Stage::Data, 200..=399) => Verdict::Unexpected,
+        (Stage::Auth | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::Data, 200..=399) => {
+            Verdict::Unexpected
+        }
         (_, 200..=299) => Verdict::Done,
         (Stage::Custom, 300..=399) => Verdict::GoOn,
         (_, 300..=399) => Verdict::Unexpected,

@@ -1,28 +1,48 @@
-//! The commands in flight and the octets they wait to leave in (RFC 2920).
+//! The commands in flight and the octets they wait to leave in (RFC 2920, RFC 3030 §4.2).
 //!
 //! Commands are encoded into one buffer as they are queued; each is remembered by the position, counted in
 //! octets since the connection began, where its line ends. Two more positions run along that stream:
 //! *released* (what RFC 2920 and the window allow to be written) and *accepted* (what the transport took).
 //! A command is in flight once released; whether its last octet left is a comparison of two positions.
+//!
+//! Message bodies are part of the stream, but not of the buffer: they are lent to the caller, who writes them
+//! first. Under BDAT command lines come before them; those go out of the buffer along with the part, so that
+//! the rule stays the same.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::{CommandId, Stage};
+use crate::body::Head;
 
 /// How much may be in flight at once.
+///
+/// ```
+/// use smtp_proto::connection::{Config, Window};
+///
+/// let mut window = Window::default();
+/// window.chunks = 4;
+/// let config = Config::new("mail.example.org").window(window);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Window {
     /// Commands without a reply: 1,000.
     pub commands: usize,
-    /// Octets of commands without a reply: 16 KiB, so that two full socket buffers never face each other.
+    /// Octets of command lines without a reply: 16 KiB. Together with `commands` it bounds what the server
+    /// has to say before it is heard, so that two full socket buffers do not face each other (RFC 2920 §3.1).
     pub octets: usize,
+    /// `BDAT` chunks without a reply: 16. A message known whole is one chunk, so this is also how many
+    /// messages are in flight. Octets of chunks do not count as octets above: the server answers each chunk
+    /// with one line, however long it is.
+    pub chunks: usize,
+    /// Most octets in one `BDAT` chunk: 1 MiB. A refusal can stop a message only between two chunks.
+    pub chunk_octets: usize,
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self { commands: 1000, octets: 16 * 1024 }
+        Self { commands: 1000, octets: 16 * 1024, chunks: 16, chunk_octets: 1024 * 1024 }
     }
 }
 
@@ -33,25 +53,38 @@ pub(super) struct Entry {
     start: u64,
     /// Where its last octet stands; `u64::MAX` while a body is not finished.
     end: u64,
+    /// Octets of its command line, which count for the window.
+    cost: usize,
+    /// Whether it is a `BDAT`.
+    chunk: bool,
 }
 
 pub(super) struct Pipeline {
     window: Window,
     entries: VecDeque<Entry>,
     in_flight: usize,
+    /// Octets of the command lines in `entries`, and of those of them in flight.
+    cost: usize,
+    cost_in_flight: usize,
+    chunks_in_flight: usize,
     next_id: u64,
-    /// Encoded octets; `bytes[0]` stands at position `accepted - head`.
+    /// Octets that the transport took since the connection began, those of bodies included.
+    accepted: u64,
+    /// Octets of a body part that the caller is writing, the command lines at its head included.
+    owed: u64,
+    /// Encoded octets; `bytes[head]` stands at position `accepted + owed`.
     bytes: Vec<u8>,
     head: usize,
-    accepted: u64,
+    /// Where the octets end that may be written.
     released: u64,
-    /// Octets of a body part that the caller is writing; they leave before anything in `bytes`.
-    body_owed: u64,
     secret: bool,
 }
 
 /// An empty buffer keeps no more than this between flights, so that an idle connection stays small.
 const KEEP: usize = 256;
+
+/// Room made at once for a group of commands: what most messages take.
+const GROUP: usize = 256;
 
 impl Pipeline {
     pub(super) fn new(window: Window) -> Self {
@@ -59,12 +92,15 @@ impl Pipeline {
             window,
             entries: VecDeque::new(),
             in_flight: 0,
+            cost: 0,
+            cost_in_flight: 0,
+            chunks_in_flight: 0,
             next_id: 0,
+            accepted: 0,
+            owed: 0,
             bytes: Vec::new(),
             head: 0,
-            accepted: 0,
             released: 0,
-            body_owed: 0,
             secret: false,
         }
     }
@@ -75,8 +111,12 @@ impl Pipeline {
         stage: Stage,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<CommandId, E> {
+        let start = self.queued_end();
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(GROUP);
+        }
         encode(&mut self.bytes)?;
-        Ok(self.add(stage))
+        Ok(self.add(stage, start))
     }
 
     /// Queues a line that holds a secret of at most `len` octets: it is wiped once written, and the buffer
@@ -87,65 +127,132 @@ impl Pipeline {
         len: usize,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<CommandId, E> {
+        let start = self.queued_end();
         self.bytes.reserve_exact(len);
         self.secret = true;
         encode(&mut self.bytes)?;
-        Ok(self.add(stage))
+        Ok(self.add(stage, start))
     }
 
-    fn add(&mut self, stage: Stage) -> CommandId {
-        let start = self.entries.back().map_or(self.accepted, |last| last.end);
-        let end = self.queued_end();
-        self.add_entry(stage, start, end)
-    }
-
-    fn add_entry(&mut self, stage: Stage, start: u64, end: u64) -> CommandId {
+    /// A new id, for a command or for the end of a message that is yet to come.
+    pub(super) fn new_id(&mut self) -> CommandId {
         let id = CommandId(self.next_id);
         self.next_id += 1;
-        self.entries.push_back(Entry { id, stage, start, end });
         id
+    }
+
+    fn add(&mut self, stage: Stage, start: u64) -> CommandId {
+        let id = self.new_id();
+        let end = self.queued_end();
+        self.add_entry(Entry { id, stage, start, end, cost: (end - start) as usize, chunk: false });
+        id
+    }
+
+    fn add_entry(&mut self, entry: Entry) {
+        self.cost += entry.cost;
+        self.entries.push_back(entry);
+    }
+
+    /// Puts the entry added last in flight, everything before it being so.
+    fn fly(&mut self) {
+        if let Some(last) = self.entries.back() {
+            self.in_flight += 1;
+            self.cost_in_flight += last.cost;
+            self.chunks_in_flight += usize::from(last.chunk);
+        }
     }
 
     /// Puts a reply in flight that needs no octets of its own: the greeting.
     pub(super) fn expect(&mut self, stage: Stage) {
         let end = self.queued_end();
-        self.add_entry(stage, end, end);
-        self.in_flight += 1;
+        let id = self.new_id();
+        self.add_entry(Entry { id, stage, start: end, end, cost: 0, chunk: false });
+        self.fly();
     }
 
-    /// Puts the end of a message in flight whose body is still to come.
+    // ---- bodies ----
+
+    /// Puts the end of a message in flight whose body follows DATA. It counts as begun: the server has asked.
     pub(super) fn begin_body(&mut self) -> CommandId {
-        let start = self.queued_end();
-        let id = self.add_entry(Stage::EndOfData, start, u64::MAX);
-        self.in_flight += 1;
+        let id = self.new_id();
+        self.add_entry(Entry { id, stage: Stage::EndOfData, start: 0, end: u64::MAX, cost: 0, chunk: false });
+        self.fly();
         id
     }
 
-    pub(super) fn body_id(&self) -> Option<CommandId> {
-        self.entries.back().filter(|last| last.end == u64::MAX).map(|last| last.id)
-    }
-
-    pub(super) fn lend_body(&mut self, octets: u64) {
-        self.body_owed += octets;
-    }
-
-    pub(super) fn body_owed(&self) -> u64 {
-        self.body_owed
-    }
-
-    /// Ends the body: the terminator follows it in the stream.
-    pub(super) fn end_body(&mut self, terminator: &[u8]) -> Option<CommandId> {
+    /// Ends a body after DATA: the terminator follows it in the stream.
+    pub(super) fn end_body(&mut self, terminator: &[u8]) {
         self.bytes.extend_from_slice(terminator);
         let end = self.queued_end();
-        let last = self.entries.back_mut()?;
-        last.end = end;
+        if let Some(last) = self.entries.back_mut() {
+            last.end = end;
+        }
         self.released = end;
-        Some(last.id)
+    }
+
+    /// Whether a chunk may be announced: nothing is held back, and the window has room for it.
+    pub(super) fn takes_chunk(&self, pipelining: bool) -> bool {
+        match self.entries.back() {
+            None => true,
+            Some(last) => {
+                pipelining
+                    && !ends_group(last.stage)
+                    && self.entries.len() == self.in_flight
+                    && self.chunks_in_flight < self.window.chunks.max(1)
+                    && self.window_open()
+            }
+        }
+    }
+
+    /// Most octets that the next chunk may have.
+    pub(super) fn chunk_limit(&self) -> usize {
+        self.window.chunk_octets.max(1)
+    }
+
+    /// Puts a `BDAT` line in flight, which `octets` of the message follow. The caller has asked
+    /// [`takes_chunk`](Self::takes_chunk).
+    pub(super) fn push_chunk(&mut self, id: CommandId, stage: Stage, line: &[u8], octets: u64) {
+        let start = self.queued_end();
+        self.bytes.extend_from_slice(line);
+        let end = self.queued_end() + octets;
+        self.add_entry(Entry { id, stage, start, end, cost: line.len(), chunk: true });
+        self.fly();
+        self.released = end;
+    }
+
+    /// Adds octets of a chunk that nobody has to supply.
+    pub(super) fn append(&mut self, octets: &[u8]) {
+        self.bytes.extend_from_slice(octets);
+    }
+
+    /// Takes out what is to be written before the octets of a chunk.
+    pub(super) fn take_head(&mut self) -> Head {
+        let pending = self.bytes.get(self.head..).unwrap_or_default();
+        let head = match pending.len() {
+            0 => return Head::Empty,
+            1..=Head::LINE => Head::line(pending),
+            _ if self.head == 0 => return Head::Lines(core::mem::take(&mut self.bytes)),
+            _ => Head::Lines(pending.to_vec()),
+        };
+        self.bytes.clear();
+        self.head = 0;
+        head
+    }
+
+    /// Counts octets that the caller was given to write before everything in [`output`](Self::output).
+    pub(super) fn lend(&mut self, octets: u64) {
+        self.owed += octets;
+    }
+
+    pub(super) fn owed(&self) -> u64 {
+        self.owed
     }
 
     fn queued_end(&self) -> u64 {
-        self.accepted + (self.bytes.len() - self.head) as u64
+        self.accepted + self.owed + (self.bytes.len() - self.head) as u64
     }
+
+    // ---- replies ----
 
     /// The oldest command in flight.
     pub(super) fn front(&self) -> Option<&Entry> {
@@ -157,11 +264,9 @@ impl Pipeline {
         self.entries.front()
     }
 
-    /// Whether anything of the front has left; a body counts from its beginning.
+    /// Whether anything of the front has left.
     pub(super) fn front_begun(&self) -> bool {
-        self.front().is_some_and(|entry| {
-            entry.stage == Stage::EndOfData || entry.start < self.accepted || self.has_left(entry)
-        })
+        self.front().is_some_and(|entry| entry.start < self.accepted || self.has_left(entry))
     }
 
     /// Whether the front's last octet has left.
@@ -175,7 +280,7 @@ impl Pipeline {
     }
 
     fn has_left(&self, entry: &Entry) -> bool {
-        self.body_owed == 0 && entry.end <= self.accepted
+        entry.end <= self.accepted
     }
 
     /// Whether the command is still without a reply though its last octet has left.
@@ -183,10 +288,17 @@ impl Pipeline {
         self.entries.iter().any(|entry| entry.id == id && self.has_left(entry))
     }
 
+    pub(super) fn contains(&self, id: CommandId) -> bool {
+        self.entries.iter().any(|entry| entry.id == id)
+    }
+
     /// Takes the front away: it was answered.
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.in_flight -= 1;
+        self.cost -= entry.cost;
+        self.cost_in_flight -= entry.cost;
+        self.chunks_in_flight -= usize::from(entry.chunk);
         if self.entries.is_empty() && self.entries.capacity() > 16 {
             self.entries = VecDeque::new();
         }
@@ -205,13 +317,12 @@ impl Pipeline {
     pub(super) fn has_room(&self, pipelining: bool) -> bool {
         match self.entries.back() {
             None => true,
-            Some(last) => pipelining && !ends_group(last.stage) && self.window_open(self.queued_end()),
+            Some(last) => pipelining && !ends_group(last.stage) && self.window_open(),
         }
     }
 
-    fn window_open(&self, end: u64) -> bool {
-        let unanswered = self.entries.front().map_or(0, |front| end - front.start.min(end));
-        self.entries.len() < self.window.commands && unanswered < self.window.octets as u64
+    fn window_open(&self) -> bool {
+        self.entries.len() < self.window.commands && self.cost < self.window.octets
     }
 
     /// Releases what may leave now. `quiet` says that no octet waits to be read: what a server said before
@@ -221,11 +332,10 @@ impl Pipeline {
             let may = match self.in_flight.checked_sub(1).and_then(|last| self.entries.get(last)) {
                 None => quiet,
                 Some(last) => {
-                    let front = self.entries.front().map_or(0, |front| front.start);
                     pipelining
                         && !ends_group(last.stage)
                         && self.in_flight < self.window.commands
-                        && next.end - front <= self.window.octets as u64
+                        && self.cost_in_flight + next.cost <= self.window.octets
                 }
             };
             if !may {
@@ -233,24 +343,26 @@ impl Pipeline {
             }
             self.released = next.end;
             self.in_flight += 1;
+            self.cost_in_flight += next.cost;
         }
     }
 
     /// What to write now, behind any body part in the caller's hands.
     pub(super) fn output(&self) -> &[u8] {
-        let len = (self.released.max(self.accepted) - self.accepted) as usize;
-        self.bytes.get(self.head..self.head + len).unwrap_or_default()
+        let queued = self.bytes.get(self.head..).unwrap_or_default();
+        let released = self.released.saturating_sub(self.accepted + self.owed);
+        queued.get(..released as usize).unwrap_or(queued)
     }
 
     /// Counts `n` octets as accepted by the transport; `None` if there were not so many.
     pub(super) fn advance(&mut self, n: usize) -> Option<()> {
-        let of_body = self.body_owed.min(n as u64);
-        let rest = n - of_body as usize;
+        let lent = self.owed.min(n as u64);
+        let rest = n - lent as usize;
         if rest > self.output().len() {
             return None;
         }
-        self.body_owed -= of_body;
-        self.accepted += rest as u64;
+        self.owed -= lent;
+        self.accepted += n as u64;
         self.head += rest;
         if self.head == self.bytes.len() {
             self.clear();
@@ -277,7 +389,7 @@ impl Pipeline {
     /// Forgets everything unsent; the entries stay, to tell what was left without a reply.
     pub(super) fn stop(&mut self) {
         self.clear();
-        self.released = self.accepted;
+        self.released = 0;
     }
 }
 
@@ -287,6 +399,7 @@ fn ends_group(stage: Stage) -> bool {
         Stage::Greeting
         | Stage::Ehlo
         | Stage::Helo
+        | Stage::Lhlo
         | Stage::StartTls
         | Stage::Auth
         | Stage::Data
@@ -297,7 +410,8 @@ fn ends_group(stage: Stage) -> bool {
         // RFC 2920 does not place these; alone is always right.
         | Stage::Help
         | Stage::Custom => true,
-        Stage::Mail | Stage::Rcpt | Stage::Rset | Stage::EndOfData => false,
+        // RFC 3030 §4.2 lets BDAT be pipelined like MAIL and RCPT.
+        Stage::Mail | Stage::Rcpt | Stage::Rset | Stage::Bdat | Stage::EndOfData => false,
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// The greeting: 5 minutes.
     pub greeting: Duration,
-    /// EHLO and HELO: 5 minutes.
+    /// EHLO, HELO and LHLO: 5 minutes.
     pub hello: Duration,
     /// STARTTLS, and the TLS handshake: 5 minutes each.
     pub tls: Duration,
@@ -28,7 +28,9 @@ pub struct Timeouts {
     pub data: Duration,
     /// Progress while the body is written: 3 minutes without an octet accepted by the transport.
     pub data_block: Duration,
-    /// The reply to the end of the message: 10 minutes. Shorter values cause duplicates (RFC 1047).
+    /// The caller supplying more of a body: 5 minutes. Servers give up on a client that says nothing for so long.
+    pub body_source: Duration,
+    /// The reply to the end of the message, and to each BDAT: 10 minutes. Shorter values cause duplicates (RFC 1047).
     pub data_termination: Duration,
     /// RSET: 20 seconds.
     pub rset: Duration,
@@ -51,6 +53,7 @@ impl Default for Timeouts {
             rcpt: Duration::from_secs(5 * MINUTE),
             data: Duration::from_secs(2 * MINUTE),
             data_block: Duration::from_secs(3 * MINUTE),
+            body_source: Duration::from_secs(5 * MINUTE),
             data_termination: Duration::from_secs(10 * MINUTE),
             rset: Duration::from_secs(20),
             quit: Duration::from_secs(5),
@@ -73,6 +76,7 @@ impl Timeouts {
             rcpt: budget,
             data: budget,
             data_block: budget,
+            body_source: budget,
             data_termination: budget,
             rset: budget,
             quit: budget,
@@ -86,15 +90,16 @@ impl Timeouts {
         match phase {
             TimeoutPhase::TlsHandshake => self.tls,
             TimeoutPhase::DataBlock => self.data_block,
+            TimeoutPhase::BodySource => self.body_source,
             TimeoutPhase::Reply(stage) => match stage {
                 Stage::Greeting => self.greeting,
-                Stage::Ehlo | Stage::Helo => self.hello,
+                Stage::Ehlo | Stage::Helo | Stage::Lhlo => self.hello,
                 Stage::StartTls => self.tls,
                 Stage::Auth => self.auth,
                 Stage::Mail => self.mail,
                 Stage::Rcpt => self.rcpt,
                 Stage::Data => self.data,
-                Stage::EndOfData => self.data_termination,
+                Stage::Bdat | Stage::EndOfData => self.data_termination,
                 Stage::Rset => self.rset,
                 Stage::Quit => self.quit,
                 Stage::Vrfy | Stage::Expn | Stage::Help | Stage::Noop | Stage::Custom => self.other,

@@ -67,7 +67,7 @@ impl Flow for FinishData {
             None => {
                 // A failure in the middle of the body says why; that the body cannot be ended now does not.
                 if let Some(failure) = connection.failure().cloned() {
-                    return Err(SendError::of(failure, connection, None));
+                    return Err(SendError::of(failure, false, true));
                 }
                 *self.id.insert(connection.finish_body()?)
             }
@@ -79,7 +79,7 @@ impl Flow for FinishData {
                 Ok(Step::Done(Delivery { reply, recipients: alloc::vec::Vec::new(), first_long_line }))
             }
             Ok(Some((_, reply))) => Err(SendError::rejected(Stage::EndOfData, reply)),
-            Err(error) => Err(SendError::of(error, connection, Some(id))),
+            Err(error) => Err(SendError::of(error, connection.is_unanswered(id), true)),
         }
     }
 }

@@ -5,20 +5,28 @@
 //! to do before polling again. It never sees octets, sockets or time.
 
 mod authenticate;
+mod batch;
 mod data;
+mod envelope;
 mod exchange;
 mod open;
+mod options;
 mod outcome;
+mod plan;
 mod quit;
 mod send;
+mod transaction;
 
 pub use authenticate::Authenticate;
+pub use batch::Batch;
 pub use data::{BeginData, FinishData};
+pub use envelope::{Envelope, Recipient};
 pub use exchange::{Exchange, Expect};
 pub use open::{Hello, Open, StartTls};
-pub use outcome::{Delivery, RecipientOutcome, SendError, queue_id};
+pub use options::{Body, RecipientPolicy, SendOptions, Transfer};
+pub use outcome::{Delivery, RecipientOutcome, RecipientState, SendError, queue_id};
 pub use quit::Quit;
-pub use send::{Body, Envelope, Recipient, RecipientPolicy, Send, SendOptions};
+pub use send::Send;
 
 use crate::connection::{Connection, TlsUpgrade};
 use crate::error::Error;
@@ -45,8 +53,9 @@ pub enum Step<T> {
     Continue,
     /// Do the TLS handshake on the transport now, and give the token to [`Connection::tls_established`].
     UpgradeTls(TlsUpgrade),
-    /// Supply the body of message `message` (counted from 0), through [`Connection::body`] and
-    /// [`Connection::finish_body`].
+    /// Supply more of the body of message `message` (counted from 0): a piece of it through
+    /// [`Connection::body`], or its end through [`Connection::finish_body`]. Then poll again: under BDAT the
+    /// next piece may have to wait.
     SupplyBody {
         /// Which message.
         message: usize,

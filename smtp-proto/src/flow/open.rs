@@ -95,7 +95,7 @@ impl Flow for Open {
     }
 }
 
-/// Says EHLO, and HELO to a server that does not know EHLO, where that is allowed.
+/// Says EHLO, and HELO to a server that does not know EHLO, where that is allowed; in LMTP, LHLO.
 ///
 /// HELO takes every extension away, so it is said only after 500, 502, 504 or 550 to EHLO, and never where
 /// TLS is required: an attacker on the path could otherwise answer so and have everything sent in clear.
@@ -125,6 +125,7 @@ impl Flow for Hello {
                     super::exchange::hear(connection)?;
                     let name = connection.client_name();
                     let command = match self.refused {
+                        _ if connection.config().is_lmtp() => Command::Lhlo(&name),
                         None => Command::Ehlo(&name),
                         Some(_) => Command::Helo(&name),
                     };
@@ -146,7 +147,8 @@ impl Flow for Hello {
                     // The first error is the one that tells; without a hello there is no session.
                     let reply = first.unwrap_or_else(|| reply.into());
                     connection.abandon();
-                    return Err(Error::Refused { stage: Stage::Ehlo, reply });
+                    let stage = if stage == Stage::Lhlo { stage } else { Stage::Ehlo };
+                    return Err(Error::Refused { stage, reply });
                 }
             }
         }

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::connection::{CommandId, Connection, Stage};
+use crate::connection::Stage;
 use crate::error::Error;
 use crate::reply::Reply;
 
@@ -33,30 +33,76 @@ impl Delivery {
     }
 }
 
-/// The server's verdict on one recipient.
+/// What became of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RecipientOutcome {
     /// The reply to RCPT; `None` when the recipient was never asked about, or no reply came.
     pub reply: Option<Reply>,
+    /// The reply to the end of the message that is this recipient's own: in LMTP (RFC 2033 §4.2), and where the
+    /// recipients were split over several mail transactions.
+    pub verdict: Option<Reply>,
+    /// Whether the message reaches this recipient.
+    pub state: RecipientState,
+}
+
+/// Whether a message reaches a recipient, as far as this server goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RecipientState {
+    /// The server has taken responsibility for it.
+    Accepted,
+    /// The server refused the recipient, or the message for it.
+    Refused,
+    /// The message certainly was not taken for this recipient, for another reason: sending it again is safe.
+    NotSent,
+    /// It may have been taken.
+    Unknown,
 }
 
 impl RecipientOutcome {
-    /// Whether the server accepted the recipient; 251 and 252 count (RFC 5321 §3.4).
+    /// That of a recipient who was never asked about.
+    pub(super) fn not_sent() -> Self {
+        Self { reply: None, verdict: None, state: RecipientState::NotSent }
+    }
+
+    /// Whether the server accepted the recipient; 251 and 252 count (RFC 5321 §3.4). Whether it also took the
+    /// message says [`state`](Self::state).
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         self.reply.as_ref().is_some_and(Reply::is_positive_completion)
+            && self.verdict.as_ref().is_none_or(Reply::is_positive_completion)
+    }
+
+    /// The reply that refused it.
+    fn refusal(&self) -> Option<&Reply> {
+        let replies = [&self.verdict, &self.reply].into_iter().flatten();
+        replies.into_iter().find(|reply| !reply.is_positive_completion())
+    }
+
+    /// Whether it was refused because the transaction had too many recipients: 452, or 552, which servers say
+    /// in its place (RFC 5321 §4.5.3.1.10), or enhanced status code X.5.3 (RFC 3463). The message can be sent
+    /// to this recipient in another transaction.
+    #[must_use]
+    pub fn is_one_too_many(&self) -> bool {
+        let refused = self.reply.as_ref().filter(|reply| !reply.is_positive_completion());
+        refused.is_some_and(|reply| match reply.enhanced() {
+            Some(enhanced) => (enhanced.subject, enhanced.detail) == (5, 3),
+            None => matches!(reply.code().get(), 452 | 552),
+        })
     }
 
     /// Whether a later try may succeed: 4yz, and 552, which RFC 5321 §4.5.3.1.10 has clients treat as 452.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        self.reply.as_ref().is_some_and(|reply| reply.is_transient() || reply.code().get() == 552)
+        self.refusal().is_some_and(|reply| {
+            reply.is_transient() || (reply.code().get() == 552 && self.verdict.is_none())
+        })
     }
 
     /// Whether the recipient is refused for good.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
-        self.reply.as_ref().is_some_and(Reply::is_permanent) && !self.is_transient()
+        self.refusal().is_some_and(Reply::is_permanent) && !self.is_transient()
     }
 }
 
@@ -94,31 +140,38 @@ impl SendError {
         Self::Rejected { stage, reply: reply.into(), recipients: Vec::new() }
     }
 
-    /// Judges a failure by whether the message, named by the id of its end, may have arrived.
-    pub(super) fn of(error: Error, connection: &Connection, message: Option<CommandId>) -> Self {
+    /// Judges a failure of the connection for one message. `unanswered`: the end of the message has left;
+    /// `answered`: the failure is the server's answer to this message's transaction.
+    pub(super) fn of(error: Error, unanswered: bool, answered: bool) -> Self {
         let recipients = Vec::new();
         match error {
-            Error::Refused { stage: stage @ (Stage::EndOfData | Stage::Data), reply } => {
+            Error::Refused { stage: stage @ (Stage::EndOfData | Stage::Data | Stage::Bdat), reply }
+                if answered =>
+            {
                 Self::Rejected { stage, reply, recipients }
             }
-            // 421 in answer to the end of the message is a 4yz like any other (RFC 5321 §3.8).
-            Error::ServerClosed { stage: Some(Stage::EndOfData), ref reply } if reply.is_transient() => {
+            // 421 in answer to the end of the message, or to MAIL, is a 4yz like any other (RFC 5321 §3.8).
+            Error::ServerClosed { stage: Some(Stage::EndOfData | Stage::Mail), ref reply }
+                if answered && reply.is_transient() =>
+            {
                 Self::NotSent { cause: error, recipients }
             }
-            cause if message.is_some_and(|id| connection.is_unanswered(id)) => {
-                Self::Unknown { cause, recipients }
-            }
+            cause if unanswered => Self::Unknown { cause, recipients },
             cause => Self::NotSent { cause, recipients },
         }
     }
 
     pub(super) fn with_recipients(mut self, outcomes: Vec<RecipientOutcome>) -> Self {
-        match &mut self {
+        *self.recipients_mut() = outcomes;
+        self
+    }
+
+    fn recipients_mut(&mut self) -> &mut Vec<RecipientOutcome> {
+        match self {
             Self::Rejected { recipients, .. }
             | Self::NotSent { recipients, .. }
-            | Self::Unknown { recipients, .. } => *recipients = outcomes,
+            | Self::Unknown { recipients, .. } => recipients,
         }
-        self
     }
 
     /// What became of each recipient, as far as the server said.
@@ -193,6 +246,46 @@ impl core::error::Error for SendError {
             Self::NotSent { cause, .. } | Self::Unknown { cause, .. } => Some(cause),
         }
     }
+}
+
+/// Makes one outcome of those of a message's mail transactions, in the order of their recipients.
+pub(super) fn joined(parts: Vec<Result<Delivery, SendError>>) -> Option<Result<Delivery, SendError>> {
+    let mut parts = parts.into_iter();
+    let first = parts.next()?;
+    if parts.len() == 0 {
+        return Some(first);
+    }
+    let mut recipients = Vec::new();
+    let mut told: Option<Result<Delivery, SendError>> = None;
+    for mut part in core::iter::once(first).chain(parts) {
+        match &mut part {
+            Ok(delivery) => {
+                let mut own = core::mem::take(&mut delivery.recipients);
+                for outcome in own.iter_mut().filter(|outcome| outcome.is_accepted()) {
+                    outcome.verdict.get_or_insert_with(|| delivery.reply.clone());
+                }
+                recipients.append(&mut own);
+            }
+            Err(error) => recipients.append(error.recipients_mut()),
+        }
+        // What is not known outweighs what is; a delivery outweighs a refusal, which its recipient tells.
+        let outweighs = match (&told, &part) {
+            (None, _) => true,
+            (Some(Err(SendError::Unknown { .. })), _) => false,
+            (_, Err(SendError::Unknown { .. })) => true,
+            (Some(Err(_)), Ok(_)) => true,
+            (Some(_), _) => false,
+        };
+        if outweighs {
+            told = Some(part);
+        }
+    }
+    match &mut told {
+        Some(Ok(delivery)) => delivery.recipients = recipients,
+        Some(Err(error)) => *error.recipients_mut() = recipients,
+        None => {}
+    }
+    told
 }
 
 /// Finds the queue id in the reply to an accepted message: Postfix, Exim, Sendmail, OpenSMTPD, qmail and

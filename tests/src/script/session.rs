@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use smtp_proto::body::BodyPart;
 use smtp_proto::command::{Command, DataCommand};
 use smtp_proto::connection::{Connection, Timeout};
 use smtp_proto::error::Error;
 use smtp_proto::flow::{
-    Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello, Open, Quit,
-    Send, SendError, SendOptions, StartTls, Step,
+    Authenticate, Batch, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello,
+    Open, Quit, Send, SendError, SendOptions, StartTls, Step,
 };
 use smtp_proto::reply::Reply;
 use smtp_proto::sasl::Mechanism;
@@ -112,6 +113,24 @@ impl Session {
         self.run(Send::new(envelope, body, options), chunks)
     }
 
+    /// A batch of messages, each known whole; their outcomes in order. QUIT follows if `quit`.
+    pub fn send_all(
+        &mut self,
+        messages: &[(Envelope, &[u8])],
+        options: SendOptions,
+        quit: bool,
+    ) -> Vec<Result<Delivery, SendError>> {
+        let mut batch = if quit { Batch::new().then_quit() } else { Batch::new() };
+        for (envelope, message) in messages {
+            batch.push(envelope, Body::Whole(message), options);
+        }
+        batch.finish();
+        let bodies: Vec<[&[u8]; 1]> = messages.iter().map(|(_, message)| [*message]).collect();
+        let bodies: Vec<&[&[u8]]> = bodies.iter().map(|body| &body[..]).collect();
+        let _ = self.run_all(&mut batch, &bodies);
+        std::iter::from_fn(|| batch.next_outcome()).collect()
+    }
+
     /// One command; a reply other than 2yz is an error.
     ///
     /// # Errors
@@ -143,13 +162,8 @@ impl Session {
     pub fn write_body(&mut self, chunk: &[u8]) -> Result<(), Error> {
         let mut rest = chunk;
         while !rest.is_empty() {
-            let part = self.connection.body(rest)?;
-            for slice in &part {
-                self.write_slice(slice, &mut |connection| match connection.poll_event() {
-                    Ok(_) => Ok(()),
-                    Err(error) => Err(error),
-                })?;
-            }
+            let mut part = self.connection.body(rest)?;
+            self.write_part(&mut part, &mut |connection| connection.poll_event().map(drop))?;
             rest = &rest[part.consumed()..];
         }
         Ok(())
@@ -187,6 +201,18 @@ impl Session {
     /// # Panics
     /// When the client goes round without progress, or waits where the script waits for it.
     pub fn run<F: Flow>(&mut self, mut flow: F, chunks: &[&[u8]]) -> Result<F::Output, F::Error> {
+        self.run_all(&mut flow, &[chunks])
+    }
+
+    /// Runs any flow; `bodies` are the chunks of each message that it may ask for.
+    ///
+    /// # Errors
+    /// The flow's.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn run_all<F: Flow>(&mut self, flow: &mut F, bodies: &[&[&[u8]]]) -> Result<F::Output, F::Error> {
+        let mut supplied = (0, 0);
         self.feed_all();
         let mut rounds = 0;
         let mut before = None;
@@ -227,54 +253,66 @@ impl Session {
                         return Err(failure.clone().into());
                     }
                 }
-                Step::SupplyBody { .. } => self.supply(&mut flow, chunks)?,
+                Step::SupplyBody { message } => self.supply(flow, bodies[message], &mut supplied)?,
             }
         }
     }
 
-    fn supply<F: Flow>(&mut self, flow: &mut F, chunks: &[&[u8]]) -> Result<(), F::Error> {
+    /// Supplies one piece of a body, or its end. `supplied` says how many chunks of it are gone, and how much of
+    /// the next.
+    fn supply<F: Flow>(
+        &mut self,
+        flow: &mut F,
+        chunks: &[&[u8]],
+        supplied: &mut (usize, usize),
+    ) -> Result<(), F::Error> {
         self.flush();
-        for chunk in chunks {
-            let mut rest = *chunk;
-            while !rest.is_empty() {
-                // What broke the body, the flow reports when it is polled next.
-                let Ok(part) = self.connection.body(rest) else { return self.broken() };
-                for slice in &part {
-                    self.write_slice(slice, &mut |connection| flow.poll(connection).map(drop))?;
-                }
-                rest = &rest[part.consumed()..];
-            }
+        while chunks.get(supplied.0).is_some_and(|chunk| chunk.len() == supplied.1) {
+            *supplied = (supplied.0 + 1, 0);
         }
-        match self.connection.finish_body() {
-            Ok(_) => Ok(()),
-            Err(_) => self.broken(),
-        }
+        let Some(chunk) = chunks.get(supplied.0) else {
+            *supplied = (0, 0);
+            return match self.connection.finish_body() {
+                Ok(_) => Ok(()),
+                Err(_) => self.broken(),
+            };
+        };
+        // What broke the body, the flow reports when it is polled next.
+        let Ok(mut part) = self.connection.body(&chunk[supplied.1..]) else {
+            *supplied = (0, 0);
+            return self.broken();
+        };
+        supplied.1 += part.consumed();
+        self.write_part(&mut part, &mut |connection| flow.poll(connection).map(drop))
     }
 
     fn broken<E: From<Error>>(&self) -> Result<(), E> {
-        assert!(self.connection.failure().is_some(), "the body was refused without a failure");
+        let over = self.connection.failure().is_some() || !self.connection.wants_body();
+        assert!(over, "the body was refused without a failure");
         Ok(())
     }
 
     /// Writes a part of the body, hearing what the server says meanwhile.
-    fn write_slice<E>(
+    fn write_part<E>(
         &mut self,
-        slice: &[u8],
+        part: &mut BodyPart<'_>,
         poll: &mut impl FnMut(&mut Connection) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut rest = slice;
-        while !rest.is_empty() {
+        while !part.is_empty() {
             self.watch_clock();
-            let offered = &rest[..self.portion(rest.len())];
             if self.peer.is_readable() {
                 self.listen();
                 self.feed_all();
                 poll(&mut self.connection)?;
             }
-            match self.peer.write(offered) {
+            let octets = match self.mode {
+                Mode::Whole | Mode::ByteReads => part.slices().collect::<Vec<_>>().concat(),
+                Mode::ByteWrites | Mode::Bytes => part.slices().flatten().take(1).copied().collect(),
+            };
+            match self.peer.write(&octets) {
                 Taken::Octets(n) => {
                     self.connection.advance_output(n).expect("octets that were on offer");
-                    rest = &rest[n..];
+                    part.advance(n);
                 }
                 Taken::Blocked => {
                     self.listen();

@@ -1,0 +1,65 @@
+//! Who a message is from and who it goes to.
+
+use alloc::vec::Vec;
+
+use crate::error::Error;
+use crate::params::{MailParameters, RcptParameters};
+use crate::path::{ForwardPath, ReversePath};
+
+/// Who a message is from and who it goes to (RFC 5321 §2.3.1); nothing of it is read from the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Where failures are reported to; null for a report itself.
+    pub reverse_path: ReversePath,
+    /// Parameters of MAIL. SIZE, BODY and SMTPUTF8 are added as the message and the server need them.
+    pub parameters: MailParameters,
+    /// The recipients, at least one.
+    pub recipients: Vec<Recipient>,
+}
+
+/// One recipient of an envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// The address.
+    pub forward_path: ForwardPath,
+    /// Parameters of this RCPT.
+    pub parameters: RcptParameters,
+}
+
+impl Envelope {
+    /// An envelope without parameters.
+    ///
+    /// ```
+    /// use smtp_proto::flow::Envelope;
+    ///
+    /// let envelope = Envelope::new("alice@example.org".parse()?, ["bob@example.net".parse()?]);
+    /// assert_eq!(envelope.recipients.len(), 1);
+    /// # Ok::<(), smtp_proto::path::AddressError>(())
+    /// ```
+    pub fn new(reverse_path: ReversePath, recipients: impl IntoIterator<Item = ForwardPath>) -> Self {
+        let recipient = |forward_path| Recipient { forward_path, parameters: RcptParameters::new() };
+        Self {
+            reverse_path,
+            parameters: MailParameters::new(),
+            recipients: recipients.into_iter().map(recipient).collect(),
+        }
+    }
+
+    /// An envelope from plain strings, each `local@domain`. An empty `from`, or `<>`, is the null
+    /// reverse-path.
+    ///
+    /// # Errors
+    /// [`Error::Address`] for the first that is no address.
+    pub fn from_strs(from: &str, to: &[&str]) -> Result<Self, Error> {
+        let reverse_path = if from.is_empty() { ReversePath::null() } else { from.parse()? };
+        let recipient = |(index, to): (usize, &&str)| {
+            to.parse().map_err(|error| Error::Address { recipient: Some(index), error })
+        };
+        let recipients: Result<Vec<ForwardPath>, Error> = to.iter().enumerate().map(recipient).collect();
+        Ok(Self::new(reverse_path, recipients?))
+    }
+
+    pub(super) fn needs_smtputf8(&self) -> bool {
+        self.reverse_path.needs_smtputf8() || self.recipients.iter().any(|r| r.forward_path.needs_smtputf8())
+    }
+}
