@@ -18,12 +18,14 @@ use smtp_proto::reply::Reply;
 use smtp_proto::sasl::{Credentials, Mechanism};
 use smtp_proto::security::Security;
 
+use crate::batch::SendAll;
 use crate::data::DataWriter;
-use crate::pump::{Progress, Pump, Source};
+use crate::job::{Single, Source};
+use crate::pump::{Progress, Pump};
 use crate::transport::Transport;
 #[cfg(feature = "rustls")]
 use crate::transport::Wait;
-use crate::{Error, SendError, Stream};
+use crate::{Error, Message, SendError, Stream};
 
 /// An SMTP client on a blocking stream.
 ///
@@ -46,7 +48,7 @@ use crate::{Error, SendError, Stream};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Client<S: Stream = TcpStream> {
-    pump: Pump<S>,
+    pub(crate) pump: Pump<S>,
     #[cfg(feature = "rustls")]
     tls: Option<Arc<rustls::ClientConfig>>,
 }
@@ -90,7 +92,7 @@ impl Client<TcpStream> {
                 .map_err(not_connected);
             let greeted = connected.and_then(|stream| {
                 let mut client = client(stream, config.clone());
-                client.run(&mut Open::greeting(), &mut Source::None).map(|()| client)
+                client.run(&mut Open::greeting(), Source::None).map(|()| client)
             });
             match greeted {
                 Ok(client) => return Ok(client),
@@ -165,7 +167,7 @@ impl<S: Stream> Client<S> {
     /// if it offers it and then fails.
     pub fn start_tls(&mut self) -> Result<(), Error> {
         self.open()?;
-        self.run(&mut StartTls::new(), &mut Source::None)
+        self.run(&mut StartTls::new(), Source::None)
     }
 
     /// STARTTLS with a TLS library of the caller's: `upgrade` does the handshake on the bare stream, verifies
@@ -180,7 +182,7 @@ impl<S: Stream> Client<S> {
     ) -> Result<Client<T>, Error> {
         self.open()?;
         let mut flow = StartTls::new();
-        let Progress::UpgradeTls(token) = self.pump.drive(&mut flow, &mut Source::None)? else {
+        let Progress::UpgradeTls(token) = self.pump.drive(&mut Single::new(&mut flow, Source::None))? else {
             return Err(smtp_proto::Error::Poisoned.into());
         };
         let budget = self.pump.remaining();
@@ -193,7 +195,7 @@ impl<S: Stream> Client<S> {
             .map_err(|io| Error::new(smtp_proto::Error::TlsFailed, Some(io)))?;
         let mut client = Client::assemble(Pump::new(connection, Transport::new(stream)));
         client.pump.connection.tls_established(token)?;
-        client.run(&mut flow, &mut Source::None)?;
+        client.run(&mut flow, Source::None)?;
         Ok(client)
     }
 
@@ -220,7 +222,7 @@ impl<S: Stream> Client<S> {
     /// anything is sent; [`AuthenticationFailed`](smtp_proto::Error::AuthenticationFailed) with the reply.
     pub fn auth(&mut self, mechanism: &mut dyn Mechanism) -> Result<Reply, Error> {
         self.open()?;
-        self.run(&mut Authenticate::new(mechanism), &mut Source::None)
+        self.run(&mut Authenticate::new(mechanism), Source::None)
     }
 
     /// Authenticates with the strongest mechanism that both the server and the credentials know.
@@ -300,7 +302,7 @@ impl<S: Stream> Client<S> {
     /// # Errors
     /// As [`data`](Self::data).
     pub fn data_with(&mut self, data: DataCommand) -> Result<DataWriter<'_, S>, Error> {
-        self.run(&mut BeginData::new(data), &mut Source::None)?;
+        self.run(&mut BeginData::new(data), Source::None)?;
         Ok(DataWriter::new(&mut self.pump))
     }
 
@@ -371,7 +373,7 @@ impl<S: Stream> Client<S> {
         options: SendOptions,
     ) -> Result<Delivery, SendError> {
         self.open()?;
-        self.run(&mut Send::new(envelope, Body::Whole(message), options), &mut Source::Whole(message))
+        self.run(&mut Send::new(envelope, Body::Whole(message), options), Source::Whole(message, 0))
     }
 
     /// Sends a message as it is read from `reader`; `body` says what is known of it beforehand.
@@ -386,15 +388,37 @@ impl<S: Stream> Client<S> {
         options: SendOptions,
     ) -> Result<Delivery, SendError> {
         self.open()?;
-        self.run(&mut Send::new(envelope, body, options), &mut Source::Reader(reader))
+        self.run(&mut Send::new(envelope, body, options), Source::Reader(Box::new(reader)))
     }
 
-    /// Sends several messages one after the other, and returns one outcome each, in order.
-    pub fn send_all<'m>(
-        &mut self,
-        messages: impl IntoIterator<Item = (&'m Envelope, &'m [u8])>,
-    ) -> Vec<Result<Delivery, SendError>> {
-        messages.into_iter().map(|(envelope, message)| self.send(envelope, message)).collect()
+    /// Sends any number of messages, each behind the one before it: the server's answer to one is awaited while
+    /// the next are already under way, as far as its extensions and the window allow. With PIPELINING that is at
+    /// most one round trip a message, with CHUNKING one for each window of them.
+    ///
+    /// The returned iterator gives one outcome a message, in order, and it is what moves the batch on: a message
+    /// is taken from `messages` when it can be begun, so that a source that blocks delays the outcomes of those
+    /// before it. After the connection has broken every further message is not sent; stop asking to keep them.
+    ///
+    /// ```no_run
+    /// # use smtp_blocking::{Client, Config};
+    /// # use smtp_blocking::smtp_proto::flow::Envelope;
+    /// # let mut client = Client::connect("mail.example.org:587", Config::new("mail.example.org"))?;
+    /// let envelope = Envelope::from_strs("alice@example.org", &["bob@example.net"])?;
+    /// let messages = (1..=100).map(|n| (&envelope, format!("Subject: {n}\r\n\r\n").into_bytes()));
+    /// for (n, outcome) in client.send_all(messages).then_quit().enumerate() {
+    ///     match outcome {
+    ///         Ok(delivery) => println!("{n}: accepted: {}", delivery.reply),
+    ///         Err(error) => println!("{n}: {error}"),
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send_all<'m, I>(&mut self, messages: I) -> SendAll<'_, 'm, S, I::IntoIter>
+    where
+        I: IntoIterator,
+        I::Item: Into<Message<'m>>,
+    {
+        SendAll::new(self, messages.into_iter())
     }
 
     /// Ends the session in good order and closes the connection. Whatever the server answers, this is the end.
@@ -402,7 +426,7 @@ impl<S: Stream> Client<S> {
     /// # Errors
     /// If the connection was broken before.
     pub fn quit(mut self) -> Result<(), Error> {
-        self.run(&mut Quit::new(), &mut Source::None)
+        self.run(&mut Quit::new(), Source::None)
     }
 
     /// Closes the connection without a word; the same as dropping the client.
@@ -422,18 +446,19 @@ impl<S: Stream> Client<S> {
         self.pump.connection.may_have_been_delivered()
     }
 
-    fn open(&mut self) -> Result<(), Error> {
-        self.run(&mut Open::new(), &mut Source::None)
+    pub(crate) fn open(&mut self) -> Result<(), Error> {
+        self.run(&mut Open::new(), Source::None)
     }
 
     fn exchange(&mut self, command: Command<'_>, expect: Expect) -> Result<Reply, Error> {
         self.open()?;
-        self.run(&mut Exchange::new(command, expect), &mut Source::None)
+        self.run(&mut Exchange::new(command, expect), Source::None)
     }
 
-    fn run<F: Flow>(&mut self, flow: &mut F, source: &mut Source<'_>) -> Result<F::Output, Error<F::Error>> {
+    fn run<F: Flow>(&mut self, flow: &mut F, source: Source<'_>) -> Result<F::Output, Error<F::Error>> {
+        let mut job = Single::new(flow, source);
         loop {
-            match self.pump.drive(flow, source)? {
+            match self.pump.drive(&mut job)? {
                 Progress::Done(output) => return Ok(output),
                 Progress::UpgradeTls(upgrade) => self.handshake(upgrade),
             }

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use smtp_proto::flow::{Delivery, FinishData};
 
-use crate::pump::{Progress, Pump, Source};
+use crate::job::{Single, Source};
+use crate::pump::{Progress, Pump};
 use crate::{SendError, Stream};
 
 /// Takes a message and sends it as it is written, dot-stuffed. Each write becomes one on the transport: wrap
@@ -31,7 +32,7 @@ impl<'c, S: Stream> DataWriter<'c, S> {
     /// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.
     pub fn finish(mut self) -> Result<Delivery, SendError> {
         let Some(pump) = self.pump.take() else { return Err(poisoned()) };
-        match pump.drive(&mut FinishData::new(), &mut Source::None)? {
+        match pump.drive(&mut Single::new(&mut FinishData::new(), Source::None))? {
             Progress::Done(delivery) => Ok(delivery),
             Progress::UpgradeTls(_) => Err(poisoned()),
         }

@@ -31,18 +31,23 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod batch;
 mod client;
 mod data;
 mod error;
+mod job;
+mod message;
 mod pump;
 mod stream;
 #[cfg(feature = "rustls")]
 mod tls;
 mod transport;
 
+pub use batch::SendAll;
 pub use client::{Client, send_mail};
 pub use data::DataWriter;
 pub use error::{Error, SendError};
+pub use message::Message;
 pub use smtp_proto;
 pub use smtp_proto::connection::{Config, TlsPolicy};
 pub use stream::Stream;

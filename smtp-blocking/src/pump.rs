@@ -3,13 +3,14 @@
 //! Deadlines come from the core; here they become socket timeouts. A timeout is set only when it changes, and
 //! long waits are cut into slices of one length, so that a reply costs one system call and not two.
 
-use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
 use smtp_proto::body::BodyPart;
 use smtp_proto::connection::{Connection, Timeout, TlsUpgrade};
-use smtp_proto::flow::{Flow, Step};
+use smtp_proto::flow::Step;
 
+use crate::job::{Job, Source};
 use crate::transport::Transport;
 use crate::{Error, Stream};
 
@@ -43,13 +44,6 @@ pub(crate) struct Pump<S: Stream> {
     heard: Instant,
 }
 
-/// Where a message body comes from.
-pub(crate) enum Source<'a> {
-    None,
-    Whole(&'a [u8]),
-    Reader(&'a mut dyn BufRead),
-}
-
 /// How far a flow went.
 pub(crate) enum Progress<T> {
     Done(T),
@@ -71,12 +65,11 @@ impl<S: Stream> Pump<S> {
         }
     }
 
-    /// Runs a flow as far as it goes without a TLS handshake.
-    pub(crate) fn drive<F: Flow>(
+    /// Runs a job as far as it goes without a TLS handshake.
+    pub(crate) fn drive<'m, J: Job<'m>>(
         &mut self,
-        flow: &mut F,
-        source: &mut Source<'_>,
-    ) -> Result<Progress<F::Output>, Error<F::Error>> {
+        job: &mut J,
+    ) -> Result<Progress<J::Output>, Error<J::Error>> {
         if self.busy {
             self.connection.abandon();
         }
@@ -86,22 +79,33 @@ impl<S: Stream> Pump<S> {
             self.listen();
         }
         let progress = loop {
-            match flow.poll(&mut self.connection) {
-                Ok(Step::Continue) => self.turn(),
-                Ok(Step::SupplyBody { .. }) => self.supply(source),
+            match job.poll(&mut self.connection) {
+                Ok(Step::Continue) => self.turn(None),
+                Ok(Step::SupplyBody { message }) => {
+                    let mut source = job.take_source(message);
+                    self.supply(job, &mut source);
+                    job.return_source(message, source);
+                }
                 Ok(Step::UpgradeTls(upgrade)) => break Ok(Progress::UpgradeTls(upgrade)),
                 Ok(Step::Done(output)) => break Ok(Progress::Done(output)),
                 Err(error) => break Err(error),
             }
         };
         self.busy = false;
-        // What went wrong with a transport that works all the same is no reason for a refusal.
-        let io = self.io.take().filter(|_| self.connection.failure().is_some());
-        let progress = progress.map_err(|error| Error::new(error, io));
+        let progress = match progress {
+            Ok(progress) => Ok(progress),
+            Err(error) => Err(Error::new(error, self.take_io())),
+        };
         if self.connection.failure().is_some() {
             self.transport = Transport::Gone;
         }
         progress
+    }
+
+    /// The error underneath the connection's failure. What went wrong with a transport that works all the same is
+    /// no reason for a refusal.
+    pub(crate) fn take_io(&mut self) -> Option<io::Error> {
+        self.io.take().filter(|_| self.connection.failure().is_some())
     }
 
     /// Notes an error that is no reason of its own: the connection's failure will name what it means.
@@ -110,11 +114,12 @@ impl<S: Stream> Pump<S> {
     }
 
     /// Writes if there is something to write, and reads otherwise.
-    fn turn(&mut self) {
+    fn turn(&mut self, part: Option<&mut BodyPart<'_>>) {
+        let nothing = part.is_none() && self.connection.output().is_empty();
         if self.write_broken {
             self.read();
-        } else if !self.connection.output().is_empty() {
-            self.write(None);
+        } else if !nothing {
+            self.write(part);
         } else if !self.flushed {
             self.flush();
         } else {
@@ -122,55 +127,50 @@ impl<S: Stream> Pump<S> {
         }
     }
 
-    /// Feeds the body from its source until it is complete or the connection has broken.
-    fn supply(&mut self, source: &mut Source<'_>) {
-        let mut position = 0;
-        let whole = if let Source::Whole(message) = source { Some(message.len()) } else { None };
-        while self.connection.wants_body() {
-            let chunk = match source {
-                Source::None => &[],
-                Source::Whole(message) => message.get(position..).unwrap_or_default(),
-                Source::Reader(reader) => match reader.fill_buf() {
-                    Ok(chunk) => chunk,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => {
-                        self.note(error);
-                        return self.connection.abandon();
-                    }
-                },
-            };
-            if chunk.is_empty() {
-                // A fault in the last line end, or a length that was declared otherwise, breaks the
-                // connection; the flow reports it.
-                let _ = self.connection.finish_body();
-                return;
+    /// Feeds one piece of a body from its source. The job goes on meanwhile: it hears what the server answers,
+    /// and what it queues leaves in the same write.
+    fn supply<'m, J: Job<'m>>(&mut self, job: &mut J, source: &mut Source<'m>) {
+        loop {
+            match source.piece() {
+                Ok(([], _)) => {
+                    // A fault in the last line end, or a length declared otherwise, the flow reports.
+                    let _ = self.connection.finish_body();
+                    return source.rewind();
+                }
+                Ok(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.note(error);
+                    return self.connection.fail_body();
+                }
             }
-            let Ok(mut part) = self.connection.body(chunk) else { return };
-            let consumed = part.consumed();
-            position += consumed;
-            // The end of a message known whole leaves in the same write as its last octets.
-            if whole == Some(position) {
-                let _ = self.connection.finish_body();
-            }
-            self.write_part(&mut part);
-            if let Source::Reader(reader) = source {
-                reader.consume(consumed);
-            }
+        }
+        let Ok((chunk, last)) = source.piece() else { return };
+        let Ok(mut part) = self.connection.body(chunk) else { return };
+        let consumed = part.consumed();
+        let over = last && consumed == chunk.len();
+        // The end of a message known whole leaves in the same write as its last octets.
+        if over {
+            let _ = self.connection.finish_body();
+        }
+        while !part.is_empty() && self.connection.failure().is_none() {
+            job.advance(&mut self.connection);
+            self.turn(Some(&mut part));
+        }
+        if over {
+            source.rewind();
+        } else {
+            source.consume(consumed);
             if self.connection.wants_body() {
                 self.listen();
             }
         }
     }
 
-    /// Writes a part of a body. While it is under way every reply is one that ends it, so that no event is
-    /// lost here; the flow reports the failure.
+    /// Writes a part of a body that no flow watches over. While it is under way every reply is one that ends it.
     pub(crate) fn write_part(&mut self, part: &mut BodyPart<'_>) {
         while !part.is_empty() && self.connection.poll_event().is_ok() {
-            if self.write_broken {
-                self.read();
-            } else {
-                self.write(Some(part));
-            }
+            self.turn(Some(part));
         }
     }
 

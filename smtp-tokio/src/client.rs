@@ -23,10 +23,12 @@ use tokio::io::AsyncBufRead;
 use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
 use tokio::time::timeout;
 
+use crate::batch::{Ready, SendAll};
 use crate::data::DataWriter;
-use crate::pump::{Progress, Pump, Source};
+use crate::job::{Single, Source};
+use crate::pump::{Progress, Pump};
 use crate::transport::Transport;
-use crate::{Error, SendError, Stream};
+use crate::{Error, Message, SendError, Stream};
 
 /// An SMTP client on a tokio stream, in a runtime that has its clock enabled.
 ///
@@ -57,7 +59,7 @@ use crate::{Error, SendError, Stream};
 /// # }
 /// ```
 pub struct Client<S: Stream = TcpStream> {
-    pump: Pump<S>,
+    pub(crate) pump: Pump<S>,
     #[cfg(feature = "rustls")]
     tls: Option<Arc<rustls::ClientConfig>>,
 }
@@ -114,7 +116,7 @@ impl Client<TcpStream> {
                     continue;
                 }
             };
-            match client.run(&mut Open::greeting(), &mut Source::None).await {
+            match client.run(&mut Open::greeting(), Source::None).await {
                 Ok(()) => return Ok(client),
                 Err(error) => last = error,
             }
@@ -198,7 +200,7 @@ impl<S: Stream> Client<S> {
     /// Dropping the future ends the connection: see [`Client`].
     pub async fn start_tls(&mut self) -> Result<(), Error> {
         self.open().await?;
-        self.run(&mut StartTls::new(), &mut Source::None).await
+        self.run(&mut StartTls::new(), Source::None).await
     }
 
     /// STARTTLS with a TLS library of the caller's: `upgrade` does the handshake on the bare stream, verifies
@@ -215,7 +217,8 @@ impl<S: Stream> Client<S> {
     ) -> Result<Client<T>, Error> {
         self.open().await?;
         let mut flow = StartTls::new();
-        let Progress::UpgradeTls(token) = self.pump.drive(&mut flow, &mut Source::None).await? else {
+        let Progress::UpgradeTls(token) = self.pump.drive(&mut Single::new(&mut flow, Source::None)).await?
+        else {
             return Err(smtp_proto::Error::Poisoned.into());
         };
         let Transport::Plain(stream) = std::mem::replace(&mut self.pump.transport, Transport::Gone) else {
@@ -228,7 +231,7 @@ impl<S: Stream> Client<S> {
         let mut client =
             Client::assemble(Pump::new(self.pump.connection, Transport::Plain(Box::pin(stream))));
         client.pump.connection.tls_established(token)?;
-        client.run(&mut flow, &mut Source::None).await?;
+        client.run(&mut flow, Source::None).await?;
         Ok(client)
     }
 
@@ -258,7 +261,7 @@ impl<S: Stream> Client<S> {
     /// Dropping the future ends the connection: see [`Client`].
     pub async fn auth(&mut self, mechanism: &mut dyn Mechanism) -> Result<Reply, Error> {
         self.open().await?;
-        self.run(&mut Authenticate::new(mechanism), &mut Source::None).await
+        self.run(&mut Authenticate::new(mechanism), Source::None).await
     }
 
     /// Authenticates with the strongest mechanism that both the server and the credentials know.
@@ -373,7 +376,7 @@ impl<S: Stream> Client<S> {
     /// # Cancel safety
     /// As [`data`](Self::data).
     pub async fn data_with(&mut self, data: DataCommand) -> Result<DataWriter<'_, S>, Error> {
-        self.run(&mut BeginData::new(data), &mut Source::None).await?;
+        self.run(&mut BeginData::new(data), Source::None).await?;
         Ok(DataWriter::new(&mut self.pump))
     }
 
@@ -470,7 +473,7 @@ impl<S: Stream> Client<S> {
         options: SendOptions,
     ) -> Result<Delivery, SendError> {
         self.open().await?;
-        self.run(&mut Send::new(envelope, Body::Whole(message), options), &mut Source::Whole(message)).await
+        self.run(&mut Send::new(envelope, Body::Whole(message), options), Source::Whole(message, 0)).await
     }
 
     /// Sends a message as it is read from `reader`; `body` says what is known of it beforehand.
@@ -489,23 +492,50 @@ impl<S: Stream> Client<S> {
         options: SendOptions,
     ) -> Result<Delivery, SendError> {
         self.open().await?;
-        self.run(&mut Send::new(envelope, body, options), &mut Source::Reader(reader)).await
+        self.run(&mut Send::new(envelope, body, options), Source::Reader(Box::new(reader))).await
     }
 
-    /// Sends several messages one after the other, and returns one outcome each, in order.
+    /// Sends any number of messages, each behind the one before it: the server's answer to one is awaited while
+    /// the next are already under way, as far as its extensions and the window allow. With PIPELINING that is at
+    /// most one round trip a message, with CHUNKING one for each window of them.
     ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection; [`may_have_been_delivered`](Self::may_have_been_delivered)
-    /// then tells of the message it was at.
-    pub async fn send_all<'m>(
-        &mut self,
-        messages: impl IntoIterator<Item = (&'m Envelope, &'m [u8])>,
-    ) -> Vec<Result<Delivery, SendError>> {
-        let mut outcomes = Vec::new();
-        for (envelope, message) in messages {
-            outcomes.push(self.send(envelope, message).await);
-        }
-        outcomes
+    /// What it returns gives one outcome a message, in order, and it is what moves the batch on: a message is
+    /// taken from `messages` when it can be begun. After the connection has broken every further message is not
+    /// sent; stop asking to keep them.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use smtp_tokio::{Client, Config};
+    /// # use smtp_tokio::smtp_proto::flow::Envelope;
+    /// # let mut client = Client::connect("mail.example.org:587", Config::new("mail.example.org")).await?;
+    /// let envelope = Envelope::from_strs("alice@example.org", &["bob@example.net"])?;
+    /// let messages = (1..=100).map(|n| (&envelope, format!("Subject: {n}\r\n\r\n").into_bytes()));
+    /// let mut batch = client.send_all(messages).then_quit();
+    /// while let Some(outcome) = batch.next().await {
+    ///     match outcome {
+    ///         Ok(delivery) => println!("accepted: {}", delivery.reply),
+    ///         Err(error) => println!("{error}"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send_all<'m, I>(&mut self, messages: I) -> SendAll<'_, 'm, S, Ready<I::IntoIter>>
+    where
+        I: IntoIterator,
+        I::Item: Into<Message<'m>>,
+    {
+        SendAll::new(self, Ready::new(messages))
+    }
+
+    /// As [`send_all`](Self::send_all), with messages that come one by one: a channel, a queue. While none is there
+    /// the outcomes of those before it are told as they come.
+    pub fn send_each<'m, M>(&mut self, messages: M) -> SendAll<'_, 'm, S, M>
+    where
+        M: futures_core::Stream + Unpin,
+        M::Item: Into<Message<'m>>,
+    {
+        SendAll::new(self, messages)
     }
 
     /// Ends the session in good order and closes the connection. Whatever the server answers, this is the end.
@@ -516,7 +546,7 @@ impl<S: Stream> Client<S> {
     /// # Cancel safety
     /// Dropping the future closes the connection.
     pub async fn quit(mut self) -> Result<(), Error> {
-        self.run(&mut Quit::new(), &mut Source::None).await
+        self.run(&mut Quit::new(), Source::None).await
     }
 
     /// Closes the connection without a word; the same as dropping the client.
@@ -536,22 +566,19 @@ impl<S: Stream> Client<S> {
         self.pump.connection.may_have_been_delivered()
     }
 
-    async fn open(&mut self) -> Result<(), Error> {
-        self.run(&mut Open::new(), &mut Source::None).await
+    pub(crate) async fn open(&mut self) -> Result<(), Error> {
+        self.run(&mut Open::new(), Source::None).await
     }
 
     async fn exchange(&mut self, command: Command<'_>, expect: Expect) -> Result<Reply, Error> {
         self.open().await?;
-        self.run(&mut Exchange::new(command, expect), &mut Source::None).await
+        self.run(&mut Exchange::new(command, expect), Source::None).await
     }
 
-    async fn run<F: Flow>(
-        &mut self,
-        flow: &mut F,
-        source: &mut Source<'_>,
-    ) -> Result<F::Output, Error<F::Error>> {
+    async fn run<F: Flow>(&mut self, flow: &mut F, source: Source<'_>) -> Result<F::Output, Error<F::Error>> {
+        let mut job = Single::new(flow, source);
         loop {
-            match self.pump.drive(flow, source).await? {
+            match self.pump.drive(&mut job).await? {
                 Progress::Done(output) => return Ok(output),
                 Progress::UpgradeTls(upgrade) => self.handshake(upgrade).await.map_err(Error::widen)?,
             }

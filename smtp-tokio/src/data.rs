@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use smtp_proto::flow::{Delivery, FinishData};
 use tokio::io::AsyncWrite;
 
-use crate::pump::{Progress, Pump, Source};
+use crate::job::{Single, Source};
+use crate::pump::{Progress, Pump};
 use crate::{SendError, Stream};
 
 /// Takes a message and sends it as it is written, dot-stuffed. Each write, of up to 64 KiB, becomes
@@ -63,7 +64,7 @@ impl<'c, S: Stream> DataWriter<'c, S> {
     /// [`Client::may_have_been_delivered`](crate::Client::may_have_been_delivered) then tells of the message.
     pub async fn finish(mut self) -> Result<Delivery, SendError> {
         let Some(pump) = self.pump.take() else { return Err(poisoned()) };
-        match pump.drive(&mut FinishData::new(), &mut Source::None).await? {
+        match pump.drive(&mut Single::new(&mut FinishData::new(), Source::None)).await? {
             Progress::Done(delivery) => Ok(delivery),
             Progress::UpgradeTls(_) => Err(poisoned()),
         }

@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use smtp_proto::body::BodyPart;
 use smtp_proto::connection::{Connection, Timeout, TlsUpgrade};
-use smtp_proto::flow::{Flow, Step};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, ReadBuf};
+use smtp_proto::flow::Step;
+use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::job::{Job, Source};
 use crate::transport::Transport;
 use crate::{Error, Stream};
 
@@ -45,15 +46,10 @@ pub(crate) struct Pump<S: Stream> {
     spill: VecDeque<u8>,
     /// The error underneath the connection's failure.
     io: Option<io::Error>,
-    /// A flow is running; still set at the next call, it was torn out of its work.
+    /// A job is running; still set at the next call, it was torn out of its work.
     busy: bool,
-}
-
-/// Where a message body comes from.
-pub(crate) enum Source<'a> {
-    None,
-    Whole(&'a [u8]),
-    Reader(&'a mut (dyn AsyncBufRead + Unpin + Send)),
+    /// A piece of a body is being supplied, and would be lost with the future.
+    torn: bool,
 }
 
 /// How far a flow went.
@@ -63,24 +59,29 @@ pub(crate) enum Progress<T> {
 }
 
 /// A pump at work. Dropped before [`end`](Busy::end), because the future that holds it was, it gives the
-/// connection up and closes it.
-pub(crate) struct Busy<'p, S: Stream>(&'p mut Pump<S>);
+/// connection up and closes it, unless nothing is lost with the future.
+pub(crate) struct Busy<'p, S: Stream> {
+    pump: &'p mut Pump<S>,
+    /// The job goes on in the next future, if no piece of a body is torn.
+    outlives: bool,
+}
 
 impl<S: Stream> Busy<'_, S> {
     /// The work is done, well or badly.
     fn end(self) {
-        self.0.busy = false;
+        self.pump.busy = false;
     }
 }
 
 impl<S: Stream> Drop for Busy<'_, S> {
     fn drop(&mut self) {
-        if self.0.busy {
-            self.0.connection.abandon();
+        if self.pump.busy && (self.pump.torn || !self.outlives) {
+            self.pump.connection.abandon();
         }
-        self.0.busy = false;
-        if self.0.connection.failure().is_some() {
-            self.0.transport = Transport::Gone;
+        self.pump.busy = false;
+        self.pump.torn = false;
+        if self.pump.connection.failure().is_some() {
+            self.pump.transport = Transport::Gone;
         }
     }
 }
@@ -99,25 +100,25 @@ impl<S: Stream> Pump<S> {
             spill: VecDeque::new(),
             io: None,
             busy: false,
+            torn: false,
         }
     }
 
-    fn begin(&mut self) -> Busy<'_, S> {
+    fn begin(&mut self, outlives: bool) -> Busy<'_, S> {
         if self.busy {
             self.connection.abandon();
         }
         self.busy = true;
-        Busy(self)
+        Busy { pump: self, outlives }
     }
 
-    /// Runs a flow as far as it goes without a TLS handshake.
-    pub(crate) async fn drive<F: Flow>(
+    /// Runs a job as far as it goes without a TLS handshake.
+    pub(crate) async fn drive<'m, J: Job<'m>>(
         &mut self,
-        flow: &mut F,
-        source: &mut Source<'_>,
-    ) -> Result<Progress<F::Output>, Error<F::Error>> {
-        let busy = self.begin();
-        let pump = &mut *busy.0;
+        job: &mut J,
+    ) -> Result<Progress<J::Output>, Error<J::Error>> {
+        let busy = self.begin(J::OUTLIVES);
+        let pump = &mut *busy.pump;
         if pump.connection.is_idle() {
             // What the server said unasked is heard before anything is asked of it.
             poll_fn(|cx| {
@@ -127,18 +128,46 @@ impl<S: Stream> Pump<S> {
             .await;
         }
         let progress = loop {
-            match flow.poll(&mut pump.connection) {
-                Ok(Step::Continue) => poll_fn(|cx| pump.poll_turn(cx, None)).await,
-                Ok(Step::SupplyBody { .. }) => pump.supply(source).await,
+            match poll_fn(|cx| pump.poll_job(cx, job)).await {
+                Ok(Step::Continue) => {}
+                Ok(Step::SupplyBody { message }) => {
+                    let mut source = job.take_source(message);
+                    pump.torn = true;
+                    pump.supply(job, &mut source).await;
+                    pump.torn = false;
+                    job.return_source(message, source);
+                }
                 Ok(Step::UpgradeTls(upgrade)) => break Ok(Progress::UpgradeTls(upgrade)),
                 Ok(Step::Done(output)) => break Ok(Progress::Done(output)),
                 Err(error) => break Err(error),
             }
         };
-        // What went wrong with a transport that works all the same is no reason for a refusal.
-        let io = pump.io.take().filter(|_| pump.connection.failure().is_some());
+        let progress = match progress {
+            Ok(progress) => Ok(progress),
+            Err(error) => Err(Error::new(error, pump.take_io())),
+        };
         busy.end();
-        progress.map_err(|error| Error::new(error, io))
+        progress
+    }
+
+    /// Goes on with the job until it asks for more than octets to be moved.
+    fn poll_job<'m, J: Job<'m>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        job: &mut J,
+    ) -> Poll<Result<Step<J::Output>, J::Error>> {
+        loop {
+            match job.poll(cx, &mut self.connection) {
+                Ok(Step::Continue) => ready!(self.poll_turn(cx, None, job.awaits_caller())),
+                step => return Poll::Ready(step),
+            }
+        }
+    }
+
+    /// The error underneath the connection's failure. What went wrong with a transport that works all the same is
+    /// no reason for a refusal.
+    pub(crate) fn take_io(&mut self) -> Option<io::Error> {
+        self.io.take().filter(|_| self.connection.failure().is_some())
     }
 
     /// Does the TLS handshake in the time that the connection allows for it.
@@ -146,8 +175,8 @@ impl<S: Stream> Pump<S> {
         &mut self,
         handshake: impl Future<Output = io::Result<T>>,
     ) -> io::Result<T> {
-        let busy = self.begin();
-        let pump = &mut *busy.0;
+        let busy = self.begin(false);
+        let pump = &mut *busy.pump;
         let mut handshake = pin!(handshake);
         let result = poll_fn(|cx| {
             if let Poll::Ready(result) = handshake.as_mut().poll(cx) {
@@ -175,69 +204,72 @@ impl<S: Stream> Pump<S> {
         self.io.get_or_insert(error);
     }
 
-    /// Feeds the body from its source until it is complete or the connection has broken.
-    async fn supply(&mut self, source: &mut Source<'_>) {
-        let mut position = 0;
-        let whole = if let Source::Whole(message) = source { Some(message.len()) } else { None };
-        while self.connection.wants_body() {
-            let chunk = match source {
-                Source::None => &[],
-                Source::Whole(message) => message.get(position..).unwrap_or_default(),
-                Source::Reader(reader) => match self.fill(*reader).await {
-                    Some(Ok(chunk)) => chunk,
-                    Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Some(Err(error)) => {
-                        self.note(error);
-                        return self.connection.abandon();
-                    }
-                    None => return,
-                },
-            };
-            if chunk.is_empty() {
-                // A fault in the last line end, or a length that was declared otherwise, breaks the
-                // connection; the flow reports it.
-                let _ = self.connection.finish_body();
-                return;
+    /// Feeds one piece of a body from its source. The job goes on meanwhile: it hears what the server answers,
+    /// and what it queues leaves in the same write.
+    async fn supply<'m, J: Job<'m>>(&mut self, job: &mut J, source: &mut Source<'m>) {
+        let (chunk, last) = match self.piece(job, source).await {
+            Some(Ok(piece)) => piece,
+            Some(Err(error)) => {
+                self.note(error);
+                return self.connection.fail_body();
             }
-            let Ok(mut part) = self.connection.body(chunk) else { return };
-            let consumed = part.consumed();
-            position += consumed;
-            // The end of a message known whole leaves in the same write as its last octets.
-            if whole == Some(position) {
-                let _ = self.connection.finish_body();
+            None => return,
+        };
+        if chunk.is_empty() {
+            // A fault in the last line end, or a length declared otherwise, the flow reports.
+            let _ = self.connection.finish_body();
+            return source.rewind();
+        }
+        let Ok(mut part) = self.connection.body(chunk) else { return };
+        let consumed = part.consumed();
+        let over = last && consumed == chunk.len();
+        // The end of a message known whole leaves in the same write as its last octets.
+        if over {
+            let _ = self.connection.finish_body();
+        }
+        poll_fn(|cx| {
+            while !part.is_empty() && self.connection.failure().is_none() {
+                job.advance(cx, &mut self.connection);
+                ready!(self.poll_turn(cx, Some(&mut part), false));
             }
-            poll_fn(|cx| self.poll_part(cx, &mut part)).await;
-            if let Source::Reader(reader) = source {
-                reader.consume(consumed);
+            if self.connection.wants_body() {
+                let _ = self.poll_read(cx);
             }
+            Poll::Ready(())
+        })
+        .await;
+        if over {
+            source.rewind();
+        } else {
+            source.consume(consumed);
         }
     }
 
-    /// Waits for the reader's next octets, and for what the server may have to say meanwhile: `None` once that
-    /// has ended the message.
-    async fn fill<'r>(
+    /// Waits for the source's next octets, and goes on with the job meanwhile: `None` once that has ended the
+    /// message.
+    async fn piece<'s, 'm, J: Job<'m>>(
         &mut self,
-        reader: &'r mut (dyn AsyncBufRead + Unpin + Send),
-    ) -> Option<io::Result<&'r [u8]>> {
-        let mut fill = pin!(reader.fill_buf());
-        poll_fn(|cx| match fill.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending => {
-                let _ = self.poll_flush(cx);
-                while self.connection.poll_event().is_ok() {
-                    ready!(self.poll_read(cx));
+        job: &mut J,
+        source: &'s mut Source<'m>,
+    ) -> Option<io::Result<(&'s [u8], bool)>> {
+        let mut piece = pin!(source.piece());
+        poll_fn(|cx| {
+            while self.connection.wants_body() {
+                if let Poll::Ready(piece) = piece.as_mut().poll(cx) {
+                    return Poll::Ready(Some(piece));
                 }
-                Poll::Ready(None)
+                job.advance(cx, &mut self.connection);
+                ready!(self.poll_turn(cx, None, false));
             }
+            Poll::Ready(None)
         })
         .await
     }
 
-    /// Writes a part of a body. While it is under way every reply is one that ends it, so that no event is
-    /// lost here; the flow reports the failure.
+    /// Writes a part of a body that no flow watches over. While it is under way every reply is one that ends it.
     fn poll_part(&mut self, cx: &mut Context<'_>, part: &mut BodyPart<'_>) -> Poll<()> {
         while !part.is_empty() && self.connection.poll_event().is_ok() {
-            ready!(self.poll_turn(cx, Some(part)));
+            ready!(self.poll_turn(cx, Some(part), false));
         }
         if self.connection.wants_body() {
             let _ = self.poll_read(cx);
@@ -267,7 +299,7 @@ impl<S: Stream> Pump<S> {
 
     fn poll_spill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.spill.is_empty() && self.connection.poll_event().is_ok() {
-            ready!(self.poll_turn(cx, None));
+            ready!(self.poll_turn(cx, None, false));
         }
         self.body_failure().map_or(Poll::Ready(Ok(())), |error| Poll::Ready(Err(error)))
     }
@@ -277,8 +309,14 @@ impl<S: Stream> Pump<S> {
     }
 
     /// Moves octets, once: writes if there is something to write, and reads if the transport takes nothing, so
-    /// that two full buffers never face each other. Ready when something has changed.
-    fn poll_turn(&mut self, cx: &mut Context<'_>, part: Option<&mut BodyPart<'_>>) -> Poll<()> {
+    /// that two full buffers never face each other. Ready when something has changed. `patient` says that the
+    /// caller will end the wait.
+    fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        part: Option<&mut BodyPart<'_>>,
+        patient: bool,
+    ) -> Poll<()> {
         // Where the last write had to wait, the server is heard first: it may have refused what is being sent.
         let read_first = self.blocked;
         if (read_first && self.poll_read(cx).is_ready())
@@ -287,7 +325,7 @@ impl<S: Stream> Pump<S> {
         {
             return Poll::Ready(());
         }
-        if self.connection.timeout().is_none() {
+        if self.connection.timeout().is_none() && !patient {
             // Nothing is awaited, so nothing would end this wait.
             self.connection.abandon();
             return Poll::Ready(());

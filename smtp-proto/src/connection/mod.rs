@@ -407,12 +407,6 @@ impl Connection {
         !new_chunk || (self.parser.is_blank() && self.pipeline.takes_chunk(self.is_pipelining()))
     }
 
-    /// Whether a body part that [`body`](Self::body) gave out is not written yet.
-    #[must_use]
-    pub fn has_lent_body(&self) -> bool {
-        self.pipeline.owed() > 0
-    }
-
     /// Names the end of the message whose body is due or being sent.
     #[must_use]
     pub fn body_id(&self) -> Option<CommandId> {

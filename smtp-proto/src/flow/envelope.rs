@@ -1,5 +1,6 @@
 //! Who a message is from and who it goes to.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::error::Error;
@@ -61,5 +62,17 @@ impl Envelope {
 
     pub(super) fn needs_smtputf8(&self) -> bool {
         self.reverse_path.needs_smtputf8() || self.recipients.iter().any(|r| r.forward_path.needs_smtputf8())
+    }
+}
+
+impl From<Envelope> for Cow<'_, Envelope> {
+    fn from(envelope: Envelope) -> Self {
+        Cow::Owned(envelope)
+    }
+}
+
+impl<'a> From<&'a Envelope> for Cow<'a, Envelope> {
+    fn from(envelope: &'a Envelope) -> Self {
+        Cow::Borrowed(envelope)
     }
 }

@@ -96,8 +96,8 @@ pub enum RecipientPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Transfer {
-    /// In chunks where that saves a round trip: the server offers CHUNKING and PIPELINING, and the message is
-    /// known whole, or its size is and is at most 64 KiB. A body of kind
+    /// In chunks where that saves a round trip: in SMTP, if the server offers CHUNKING and PIPELINING and the
+    /// message is known whole, or its size is and is at most 64 KiB. A body of kind
     /// [`BinaryMime`](BodyKind::BinaryMime) always goes in chunks.
     #[default]
     Automatic,

@@ -98,7 +98,8 @@ impl Plan {
                     Described::Whole { .. } => true,
                     Described::Stream { size, .. } => size.is_some_and(|size| size <= SHORT_STREAM),
                 };
-                kind == BodyKind::BinaryMime || (chunking && suits && connection.is_pipelining())
+                let saves = connection.is_pipelining() && !connection.config().is_lmtp();
+                kind == BodyKind::BinaryMime || (chunking && suits && saves)
             }
         };
         if let (Some(size), Some(limit)) = (size, connection.capabilities().size_limit()) {
@@ -119,7 +120,10 @@ impl Plan {
         check_recipients(connection, envelope, range)?;
         // What is sent to a single recipient goes to all or to nobody; so does what can be taken back.
         let any = options.recipients == RecipientPolicy::Any || range.len() == 1;
-        let eager = any && (!chunks || size.is_some_and(|size| size <= EAGER));
+        // In LMTP the last chunk has as many replies as recipients were accepted, and none without (RFC 2033
+        // §4.3): there has to be one before it is sent.
+        let short = size.is_some_and(|size| size <= EAGER) && !connection.config().is_lmtp();
+        let eager = any && (!chunks || short);
         Ok(Self { mail, data: DataCommand { rules, size }, chunks, eager })
     }
 }

@@ -1,0 +1,167 @@
+//! Many messages on one connection, without waiting for each.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use smtp_proto::connection::Connection;
+use smtp_proto::flow::{Batch, Delivery, Envelope, Flow, Step};
+
+use crate::job::{Job, Source};
+use crate::pump::Progress;
+use crate::transport::Transport;
+use crate::{Client, Error, Message, SendError, Stream};
+
+/// The outcomes of a batch, one for each message, in order: see [`Client::send_all`].
+///
+/// Asking for the next outcome is what moves the batch on. Dropped before the last outcome has been taken, it
+/// closes the connection if a message is under way.
+#[must_use = "nothing is sent until the outcomes are asked for"]
+pub struct SendAll<'c, 'm, S: Stream, I> {
+    client: &'c mut Client<S>,
+    feed: Feed<'m, I>,
+    opened: bool,
+    over: bool,
+}
+
+impl<'c, 'm, S: Stream, I> SendAll<'c, 'm, S, I>
+where
+    I: Iterator,
+    I::Item: Into<Message<'m>>,
+{
+    pub(crate) fn new(client: &'c mut Client<S>, messages: I) -> Self {
+        let feed = Feed { batch: Batch::new(), messages, sources: VecDeque::new(), told: 0 };
+        Self { client, feed, opened: false, over: false }
+    }
+
+    /// Says QUIT right behind the last message, in the same write where the server allows it. The client cannot
+    /// be used after that.
+    pub fn then_quit(mut self) -> Self {
+        self.feed.batch = std::mem::take(&mut self.feed.batch).then_quit();
+        self
+    }
+
+    /// The first message's outcome when there is no session to send it in.
+    fn not_opened(&mut self, error: Error) -> Option<Result<Delivery, SendError>> {
+        self.feed.messages.next().map(|_| Err(error.into()))
+    }
+}
+
+impl<'m, S: Stream, I> Iterator for SendAll<'_, 'm, S, I>
+where
+    I: Iterator,
+    I::Item: Into<Message<'m>>,
+{
+    type Item = Result<Delivery, SendError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        if !std::mem::replace(&mut self.opened, true) {
+            if let Err(error) = self.client.open() {
+                return self.not_opened(error);
+            }
+        }
+        let outcome = match self.client.pump.drive(&mut self.feed) {
+            Ok(Progress::Done(outcome)) => outcome,
+            Ok(Progress::UpgradeTls(_)) => None,
+            Err(never) => match *never.kind() {},
+        };
+        self.over = outcome.is_none();
+        let io = self.client.pump.take_io();
+        outcome.map(|outcome| outcome.map_err(|error| Error::new(error, io)))
+    }
+}
+
+impl<S: Stream, I> Drop for SendAll<'_, '_, S, I> {
+    fn drop(&mut self) {
+        let pump = &mut self.client.pump;
+        if !self.over && (self.feed.batch.undecided() > 0 || pump.connection.outstanding() > 0) {
+            pump.connection.abandon();
+            pump.transport = Transport::Gone;
+        }
+    }
+}
+
+/// The batch, and the messages that it is fed with.
+struct Feed<'m, I> {
+    batch: Batch<Cow<'m, Envelope>>,
+    messages: I,
+    /// The bodies of the messages without an outcome, from the oldest.
+    sources: VecDeque<Source<'m>>,
+    /// How many outcomes have been told.
+    told: usize,
+}
+
+impl<'m, I> Feed<'m, I>
+where
+    I: Iterator,
+    I::Item: Into<Message<'m>>,
+{
+    /// Takes messages as long as they can be begun, and goes on with them. Whether there is nothing left to do.
+    fn go_on(&mut self, connection: &mut Connection) -> Result<Step<()>, smtp_proto::Error> {
+        loop {
+            while self.batch.wants_message() {
+                match self.messages.next() {
+                    Some(message) => {
+                        let batch = &mut self.batch;
+                        let source = message.into().dispatch(|envelope, body, options| {
+                            batch.push(envelope, body, options);
+                        });
+                        self.sources.push_back(source);
+                        // Without a connection each message has its outcome at once, and the next can wait.
+                        if connection.failure().is_some() {
+                            break;
+                        }
+                    }
+                    None => self.batch.finish(),
+                }
+            }
+            match self.batch.poll(connection) {
+                Ok(Step::Continue) if self.batch.wants_message() => {}
+                step => return step,
+            }
+        }
+    }
+}
+
+impl<'m, I> Job<'m> for Feed<'m, I>
+where
+    I: Iterator,
+    I::Item: Into<Message<'m>>,
+{
+    type Output = Option<Result<Delivery, smtp_proto::SendError>>;
+    type Error = Infallible;
+
+    fn poll(&mut self, connection: &mut Connection) -> Result<Step<Self::Output>, Infallible> {
+        let step = self.go_on(connection);
+        if let Some(outcome) = self.batch.next_outcome() {
+            self.sources.pop_front();
+            self.told += 1;
+            return Ok(Step::Done(Some(outcome)));
+        }
+        Ok(match step {
+            Ok(Step::Continue) => Step::Continue,
+            Ok(Step::SupplyBody { message }) => Step::SupplyBody { message },
+            Ok(Step::UpgradeTls(upgrade)) => Step::UpgradeTls(upgrade),
+            Ok(Step::Done(())) | Err(_) => Step::Done(None),
+        })
+    }
+
+    fn advance(&mut self, connection: &mut Connection) {
+        // A failure is told as the outcome of each message.
+        let _ = self.go_on(connection);
+    }
+
+    fn take_source(&mut self, message: usize) -> Source<'m> {
+        let source = self.sources.get_mut(message - self.told);
+        source.map_or(Source::None, |source| std::mem::replace(source, Source::None))
+    }
+
+    fn return_source(&mut self, message: usize, source: Source<'m>) {
+        if let Some(place) = self.sources.get_mut(message - self.told) {
+            *place = source;
+        }
+    }
+}

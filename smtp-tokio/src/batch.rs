@@ -1,0 +1,216 @@
+//! Many messages on one connection, without waiting for each.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream as Messages;
+use smtp_proto::connection::Connection;
+use smtp_proto::flow::{Batch, Delivery, Envelope, Flow, Step};
+
+use crate::job::{Job, Source};
+use crate::pump::Progress;
+use crate::transport::Transport;
+use crate::{Client, Error, Message, SendError, Stream};
+
+/// The outcomes of a batch, one for each message, in order: see [`Client::send_all`].
+///
+/// Asking for the [next](Self::next) outcome is what moves the batch on. Dropped before the last outcome has been
+/// taken, it closes the connection if a message is under way.
+#[must_use = "nothing is sent until the outcomes are asked for"]
+pub struct SendAll<'c, 'm, S: Stream, M> {
+    client: &'c mut Client<S>,
+    feed: Feed<'m, M>,
+    opened: bool,
+    over: bool,
+}
+
+impl<'c, 'm, S: Stream, M> SendAll<'c, 'm, S, M>
+where
+    M: Messages + Unpin,
+    M::Item: Into<Message<'m>>,
+{
+    pub(crate) fn new(client: &'c mut Client<S>, messages: M) -> Self {
+        let feed = Feed { batch: Batch::new(), messages, waiting: false, sources: VecDeque::new(), told: 0 };
+        Self { client, feed, opened: false, over: false }
+    }
+
+    /// Says QUIT right behind the last message, in the same write where the server allows it. The client cannot
+    /// be used after that.
+    pub fn then_quit(mut self) -> Self {
+        self.feed.batch = std::mem::take(&mut self.feed.batch).then_quit();
+        self
+    }
+
+    /// The next message's outcome; `None` after the last.
+    ///
+    /// # Cancel safety
+    /// A future dropped while it waits for a message or for the server loses nothing: call `next` again. One
+    /// dropped while the session is opened, or while octets of a message are written or read from its source,
+    /// has closed the connection; the outcomes of all messages are still to be had here.
+    pub async fn next(&mut self) -> Option<Result<Delivery, SendError>> {
+        if self.over {
+            return None;
+        }
+        if !std::mem::replace(&mut self.opened, true) {
+            if let Err(error) = self.client.open().await {
+                return self.not_opened(error).await;
+            }
+        }
+        let outcome = match self.client.pump.drive(&mut self.feed).await {
+            Ok(Progress::Done(outcome)) => outcome,
+            Ok(Progress::UpgradeTls(_)) => None,
+            Err(never) => match *never.kind() {},
+        };
+        self.over = outcome.is_none();
+        let io = self.client.pump.take_io();
+        outcome.map(|outcome| outcome.map_err(|error| Error::new(error, io)))
+    }
+
+    /// The first message's outcome when there is no session to send it in.
+    async fn not_opened(&mut self, error: Error) -> Option<Result<Delivery, SendError>> {
+        let message = poll_fn(|cx| Pin::new(&mut self.feed.messages).poll_next(cx)).await;
+        message.map(|_| Err(error.into()))
+    }
+}
+
+impl<S: Stream, M> Drop for SendAll<'_, '_, S, M> {
+    fn drop(&mut self) {
+        let pump = &mut self.client.pump;
+        if !self.over && (self.feed.batch.undecided() > 0 || pump.connection.outstanding() > 0) {
+            pump.connection.abandon();
+            pump.transport = Transport::Gone;
+        }
+    }
+}
+
+/// The batch, and the messages that it is fed with.
+struct Feed<'m, M> {
+    batch: Batch<Cow<'m, Envelope>>,
+    messages: M,
+    /// The next message is not there yet.
+    waiting: bool,
+    /// The bodies of the messages without an outcome, from the oldest.
+    sources: VecDeque<Source<'m>>,
+    /// How many outcomes have been told.
+    told: usize,
+}
+
+impl<'m, M> Feed<'m, M>
+where
+    M: Messages + Unpin,
+    M::Item: Into<Message<'m>>,
+{
+    /// Takes messages as long as they can be begun, and goes on with them.
+    fn go_on(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: &mut Connection,
+    ) -> Result<Step<()>, smtp_proto::Error> {
+        loop {
+            self.take_messages(cx, connection);
+            match self.batch.poll(connection) {
+                Ok(Step::Continue) if self.batch.wants_message() && !self.waiting => {}
+                step => return step,
+            }
+        }
+    }
+
+    fn take_messages(&mut self, cx: &mut Context<'_>, connection: &Connection) {
+        self.waiting = false;
+        while self.batch.wants_message() {
+            match Pin::new(&mut self.messages).poll_next(cx) {
+                Poll::Ready(Some(message)) => {
+                    let batch = &mut self.batch;
+                    let source = message.into().dispatch(|envelope, body, options| {
+                        batch.push(envelope, body, options);
+                    });
+                    self.sources.push_back(source);
+                    // Without a connection each message has its outcome at once, and the next can wait.
+                    if connection.failure().is_some() {
+                        return;
+                    }
+                }
+                Poll::Ready(None) => self.batch.finish(),
+                Poll::Pending => {
+                    self.waiting = true;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl<'m, M> Job<'m> for Feed<'m, M>
+where
+    M: Messages + Unpin,
+    M::Item: Into<Message<'m>>,
+{
+    type Output = Option<Result<Delivery, smtp_proto::SendError>>;
+    type Error = Infallible;
+
+    const OUTLIVES: bool = true;
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: &mut Connection,
+    ) -> Result<Step<Self::Output>, Infallible> {
+        let step = self.go_on(cx, connection);
+        if let Some(outcome) = self.batch.next_outcome() {
+            self.sources.pop_front();
+            self.told += 1;
+            return Ok(Step::Done(Some(outcome)));
+        }
+        Ok(match step {
+            Ok(Step::Continue) => Step::Continue,
+            Ok(Step::SupplyBody { message }) => Step::SupplyBody { message },
+            Ok(Step::UpgradeTls(upgrade)) => Step::UpgradeTls(upgrade),
+            // On a broken connection the next message is still waited for, to tell its outcome.
+            Err(_) if self.waiting => Step::Continue,
+            Ok(Step::Done(())) | Err(_) => Step::Done(None),
+        })
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>, connection: &mut Connection) {
+        // A failure is told as the outcome of each message.
+        let _ = self.go_on(cx, connection);
+    }
+
+    fn awaits_caller(&self) -> bool {
+        self.waiting
+    }
+
+    fn take_source(&mut self, message: usize) -> Source<'m> {
+        let source = self.sources.get_mut(message - self.told);
+        source.map_or(Source::None, |source| std::mem::replace(source, Source::None))
+    }
+
+    fn return_source(&mut self, message: usize, source: Source<'m>) {
+        if let Some(place) = self.sources.get_mut(message - self.told) {
+            *place = source;
+        }
+    }
+}
+
+/// An iterator as a stream whose items are all there.
+pub struct Ready<I>(I);
+
+impl<I: Iterator> Ready<I> {
+    pub(crate) fn new(messages: impl IntoIterator<IntoIter = I>) -> Self {
+        Self(messages.into_iter())
+    }
+}
+
+impl<I> Unpin for Ready<I> {}
+
+impl<I: Iterator> Messages for Ready<I> {
+    type Item = I::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.0.next())
+    }
+}
