@@ -98,7 +98,10 @@ fn a_message_arrives() {
          S: 250-SIZE 1000
          S: 250-8BITMIME
          S: 250-SMTPUTF8
-         S: 250 ENHANCEDSTATUSCODES
+         S: 250-ENHANCEDSTATUSCODES
+         S: 250-CHUNKING
+         S: 250-BINARYMIME
+         S: 250 DSN
          C: MAIL FROM:<alice@example.org> SIZE=10 BODY=8BITMIME
          S: 250 2.1.0 Ok
          C: RCPT TO:<bob@example.net>
@@ -188,7 +191,13 @@ fn commands_out_of_order() {
          S: 503 5.5.1 MAIL first
          C: EHLO
          S: 501 5.5.4 Usage: EHLO domain
-         C: BDAT 3 LAST
+         C: LHLO client.test
+         S: 500 5.5.1 This is SMTP: EHLO
+         C: ETRN example.org
+         S: 502 5.5.1 The command is not offered
+         C: XCLIENT NAME=a
+         S: 502 5.5.1 XCLIENT is not offered
+         C: BURL imap://x
          S: 500 5.5.2 No such command
          C: STARTTLS
          S: 502 5.5.1 STARTTLS is not offered
@@ -205,8 +214,8 @@ fn commands_out_of_order() {
          C: NOOP whatever
          S: 250 2.0.0 Ok
          C: HELP
-         S: 214-2.0.0 EHLO HELO STARTTLS AUTH MAIL RCPT DATA
-         S: 214-2.0.0 RSET NOOP VRFY EXPN HELP QUIT
+         S: 214-2.0.0 EHLO HELO LHLO STARTTLS AUTH MAIL RCPT DATA BDAT
+         S: 214-2.0.0 RSET NOOP VRFY EXPN HELP ETRN XCLIENT QUIT
          S: 214 2.0.0 Whatever is sent here goes no further",
     );
 }
@@ -221,21 +230,21 @@ fn parameters_and_paths_that_are_refused() {
          S: 538 5.7.11 Not in clear, a password would be read by others
          C: MAIL FROM: <a@b.test>
          S: 501 5.1.3 Not a path
-         C: MAIL FROM:<a@b.test> RET=HDRS
+         C: MAIL FROM:<a@b.test> BY=60;R
          S: 555 5.5.4 A parameter that was not offered
          C: MAIL FROM:<a@b.test> AUTH=<>
          S: 555 5.5.4 A parameter that was not offered
          C: MAIL FROM:<a@b.test> SIZE=51
          S: 552 5.3.4 The message is too large
-         C: MAIL FROM:<a@b.test> BODY=BINARYMIME
-         S: 501 5.5.4 BODY takes 7BIT or 8BITMIME
+         C: MAIL FROM:<a@b.test> BODY=BINARY
+         S: 501 5.5.4 BODY takes 7BIT, 8BITMIME or BINARYMIME
          C: MAIL FROM:<ä@b.test>
          S: 553 5.6.7 An address outside ASCII needs SMTPUTF8
          C: MAIL FROM:<ä@b.test> SMTPUTF8
          S: 250 2.1.0 Ok
          C: MAIL FROM:<a@b.test>
          S: 503 5.5.1 One mail transaction at a time
-         C: RCPT TO:<ö@b.test> NOTIFY=NEVER
+         C: RCPT TO:<ö@b.test> SIZE=1
          S: 555 5.5.4 A parameter that was not offered
          C: RCPT TO:<ö@b.test>
          S: 250 2.1.5 Ok
@@ -313,6 +322,9 @@ fn starttls_and_auth() {
          S: 250-8BITMIME
          S: 250-SMTPUTF8
          S: 250-ENHANCEDSTATUSCODES
+         S: 250-CHUNKING
+         S: 250-BINARYMIME
+         S: 250-DSN
          S: 250 STARTTLS
          C: MAIL FROM:<a@b.test>
          S: 530 5.7.0 STARTTLS first
@@ -334,7 +346,11 @@ fn starttls_and_auth() {
          S: 250-8BITMIME
          S: 250-SMTPUTF8
          S: 250-ENHANCEDSTATUSCODES
-         S: 250 AUTH PLAIN LOGIN CRAM-MD5
+         S: 250-CHUNKING
+         S: 250-BINARYMIME
+         S: 250-DSN
+         S: 250-REQUIRETLS
+         S: 250 AUTH PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 SCRAM-SHA-256-PLUS
          C: STARTTLS
          S: 503 5.5.1 TLS is established already
          C: MAIL FROM:<a@b.test>
@@ -452,6 +468,8 @@ fn what_the_builder_changes() {
         .without_extension("SMTPUTF8")
         .without_extension("8bitmime")
         .without_extension("SIZE")
+        .without_extension("chunking")
+        .without_extension("DSN")
         .recipients(|path| match path {
             "b@b.test" => RecipientVerdict::Refuse,
             _ => RecipientVerdict::Accept,
