@@ -1,91 +1,22 @@
 //! The sink, from the outside: raw sockets and a rustls client, transcripts of `C:` and `S:` lines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod auth;
+mod chunking;
+mod client;
+mod extensions;
+mod lmtp;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
-use hmac::{Hmac, KeyInit, Mac};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, RootCertStore, StreamOwned};
-use smtp_tests::sink::{BareLineEnds, Builder, RecipientVerdict, Sink, TlsMode};
+use rustls::RootCertStore;
+use smtp_tests::sink::{BareLineEnds, RecipientVerdict, Sink, TlsMode};
 
-/// A client that knows no SMTP beyond where a reply ends.
-struct Client<S> {
-    stream: S,
-}
-
-type Tls = StreamOwned<ClientConnection, TcpStream>;
-
-impl Client<TcpStream> {
-    /// Connected, greeting read.
-    fn connect(sink: &Sink) -> Self {
-        let mut client = Client { stream: tcp(sink) };
-        client.run("S: 220 localhost ESMTP sink");
-        client
-    }
-}
-
-fn tcp(sink: &Sink) -> TcpStream {
-    let stream = TcpStream::connect(sink.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream
-}
-
-fn tls(sink: &Sink, stream: TcpStream, name: &'static str) -> Tls {
-    let config = sink.certificate_authority().client_config().unwrap();
-    StreamOwned::new(ClientConnection::new(config, ServerName::try_from(name).unwrap()).unwrap(), stream)
-}
-
-impl<S: Read + Write> Client<S> {
-    /// Runs a transcript: `C:` lines are sent with CRLF, `S:` lines are what has to come, exactly.
-    #[track_caller]
-    fn run(&mut self, transcript: &str) {
-        for line in transcript.lines().map(str::trim_start).filter(|line| !line.is_empty()) {
-            match line.split_at_checked(2) {
-                Some(("C:", text)) => self.send(format!("{}\r\n", text.strip_prefix(' ').unwrap_or(text))),
-                Some(("S:", text)) => assert_eq!(self.line(), text.strip_prefix(' ').unwrap_or(text)),
-                _ => panic!("neither C: nor S: {line}"),
-            }
-        }
-    }
-
-    fn send(&mut self, octets: impl AsRef<[u8]>) {
-        self.stream.write_all(octets.as_ref()).unwrap();
-        self.stream.flush().unwrap();
-    }
-
-    /// One line, whatever it is, without CRLF.
-    #[track_caller]
-    fn line(&mut self) -> String {
-        let mut line = Vec::new();
-        while !line.ends_with(b"\r\n") {
-            let mut octet = [0];
-            self.stream.read_exact(&mut octet).unwrap();
-            line.extend(octet);
-        }
-        line.truncate(line.len() - 2);
-        String::from_utf8(line).unwrap()
-    }
-
-    /// The stream ends here, and orderly.
-    #[track_caller]
-    fn expect_end(&mut self) {
-        assert_eq!(self.stream.read(&mut [0]).unwrap(), 0);
-    }
-
-    fn ehlo(&mut self) {
-        self.send("EHLO client.test\r\n");
-        while !self.line().starts_with("250 ") {}
-    }
-}
-
-fn plain() -> Builder {
-    Sink::builder().tls(TlsMode::None)
-}
+use client::{Client, plain, tcp, tls};
 
 #[test]
 fn a_message_arrives() {
@@ -134,6 +65,10 @@ fn a_message_arrives() {
     assert_eq!(message.data, b"Subject: hi\r\n\r\n.dot\r\n");
     assert!(!message.tls);
     assert_eq!(message.authenticated_as, None);
+    assert_eq!(message.recipient_parameters, [vec![], vec![]]);
+    assert_eq!(message.chunks, []);
+    assert_eq!(message.client_attributes, []);
+    assert_eq!(sink.client_errors(), []);
     assert_eq!(sink.messages(), [message]);
     assert_eq!(sink.wait_for_message(Duration::ZERO), None, "each message is handed out once");
 }
@@ -399,65 +334,6 @@ fn another_sinks_authority_is_not_trusted() {
     assert!(stream.read(&mut [0]).unwrap_err().to_string().contains("certificate"));
     assert!(sink.certificate_authority().pem().starts_with("-----BEGIN CERTIFICATE-----"));
     RootCertStore::empty().add(sink.certificate_authority().der().clone()).unwrap();
-}
-
-#[test]
-fn auth_mechanisms() {
-    let sink = plain().user("tim", "tanstaaftanstaaf").auth_without_tls().start().unwrap();
-    let greeted = || {
-        let mut client = Client::connect(&sink);
-        client.ehlo();
-        client
-    };
-    let welcome = "S: 235 2.7.0 Welcome";
-    let wrong = "S: 535 5.7.8 The credentials are not valid";
-    let base64 = |text: &str| BASE64_STANDARD.encode(text);
-    let password = base64("tanstaaftanstaaf");
-
-    for (response, reply) in [
-        ("\0tim\0tanstaaftanstaaf", welcome),
-        ("tim\0tim\0tanstaaftanstaaf", welcome),
-        ("tom\0tim\0tanstaaftanstaaf", wrong),
-        ("\0tim\0", wrong),
-        ("\0\0tanstaaftanstaaf", wrong),
-        ("tim\0tanstaaftanstaaf", "S: 501 5.5.2 Not a response of this mechanism"),
-    ] {
-        greeted().run(&format!("C: AUTH PLAIN {}\n{reply}", base64(response)));
-        greeted().run(&format!("C: auth plain\nS: 334 \nC: {}\n{reply}", base64(response)));
-    }
-    for (password, reply) in [(&*password, welcome), ("", wrong)] {
-        greeted().run(&format!(
-            "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: dGlt\nS: 334 UGFzc3dvcmQ6\nC: {password}\n{reply}"
-        ));
-        greeted().run(&format!("C: AUTH LOGIN dGlt\nS: 334 UGFzc3dvcmQ6\nC: {password}\n{reply}"));
-    }
-    for (secret, reply) in [("tanstaaftanstaaf", welcome), ("other", wrong)] {
-        let mut client = greeted();
-        client.run("C: AUTH CRAM-MD5");
-        let challenge = client.line();
-        let challenge = BASE64_STANDARD.decode(challenge.strip_prefix("334 ").unwrap()).unwrap();
-        assert!(challenge.starts_with(b"<") && challenge.ends_with(b"@localhost>"));
-        let mut hmac = Hmac::<md5::Md5>::new_from_slice(secret.as_bytes()).unwrap();
-        hmac.update(&challenge);
-        let digest: String = hmac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
-        client.run(&format!("C: {}\n{reply}", base64(&format!("tim {digest}"))));
-    }
-    greeted().run(
-        "C: AUTH PLAIN
-         S: 334\u{20}
-         C: *
-         S: 501 5.7.0 Broken off
-         C: AUTH PLAIN !
-         S: 501 5.5.2 Not base64
-         C: AUTH PLAIN =
-         S: 501 5.5.2 Not a response of this mechanism
-         C: AUTH SCRAM-SHA-1
-         S: 504 5.5.4 No such mechanism
-         C: MAIL FROM:<>
-         S: 250 2.1.0 Ok
-         C: AUTH LOGIN
-         S: 503 5.5.1 AUTH comes once, and not in a mail transaction",
-    );
 }
 
 #[test]
