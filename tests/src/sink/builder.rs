@@ -164,6 +164,18 @@ impl Builder {
 
     /// Answers a verb by this rule, which is given the command's arguments: `VRFY`, `EXPN`, `HELP`, `ETRN`
     /// (RFC 1985) or `NOOP`. All but the last are advertised with it; ETRN is refused without.
+    ///
+    /// ```
+    /// use smtp_tests::sink::{Answer, Sink};
+    ///
+    /// let sink = Sink::builder()
+    ///     .answer("VRFY", |who| match who {
+    ///         "alice" => Answer::new(250, "2.1.5", "<alice@example.org>"),
+    ///         _ => Answer::new(550, "5.1.1", "Nobody of that name"),
+    ///     })
+    ///     .answer("EXPN", |_| Answer::new(250, "2.1.5", "<a@example.org>").line("<b@example.org>"));
+    /// # drop(sink);
+    /// ```
     pub fn answer(mut self, verb: &str, rule: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
         self.settings.answers.insert(verb.to_ascii_uppercase(), Arc::new(rule));
         self

@@ -72,6 +72,17 @@ impl CertificateAuthority {
 
     /// Issues a certificate with this common name to a client.
     ///
+    /// ```
+    /// use smtp_tests::sink::{ClientCertificates, Sink};
+    ///
+    /// let sink = Sink::builder().client_certificates(ClientCertificates::Required).start()?;
+    /// let authority = sink.certificate_authority();
+    /// let alice = authority.issue_client("alice")?;
+    /// let config = authority.client_config_with(&alice)?; // an Arc<rustls::ClientConfig>
+    /// # drop(config);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The name cannot be put in a certificate.
     pub fn issue_client(&self, common_name: &str) -> io::Result<ClientCertificate> {

@@ -57,6 +57,29 @@
 //! # drop(trusted);
 //! # Ok::<(), std::io::Error>(())
 //! ```
+//!
+//! A delivery agent that speaks LMTP over a Unix socket, is short of room for one recipient, and has a limit
+//! that it does not tell of:
+//!
+//! ```
+//! use smtp_tests::sink::{Limits, RecipientVerdict, Sink};
+//!
+//! let sink = Sink::builder()
+//!     .lmtp()
+//!     .unix_socket()
+//!     .final_replies(|path| match path {
+//!         "full@example.org" => RecipientVerdict::Refuse,
+//!         _ => RecipientVerdict::Accept,
+//!     })
+//!     .enforced_limits(Limits { rcpt: Some(10), ..Limits::default() })
+//!     .without_extension("CHUNKING")
+//!     .start()?;
+//! let path = sink.unix_path(); // where to connect to
+//! # drop(path);
+//! // ... the client under test does its work ...
+//! assert_eq!(sink.client_errors(), []);
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod body;
 mod builder;

@@ -176,7 +176,7 @@ fn check_orcpt(value: &str, smtputf8: bool) -> Result<(), Refusal> {
         !kind.is_empty() && kind.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
     let address_valid = if kind.eq_ignore_ascii_case("utf-8") {
         address.is_ascii() && utf8_address(address)
-            || !address.is_ascii() && smtputf8 && !address.contains(|c: char| matches!(c, '+' | '='))
+            || !address.is_ascii() && smtputf8 && !address.contains(['+', '='])
     } else {
         xtext(address).is_some()
     };

@@ -413,13 +413,21 @@ fn dropping_the_sink_ends_open_sessions() {
 
 #[test]
 fn noise_does_no_harm() {
-    let sink = Sink::builder().user("a", "b").auth_without_tls().start().unwrap();
+    let sink = Sink::builder()
+        .user("a", "b")
+        .token("a", "b")
+        .auth_without_tls()
+        .with_extension("XCLIENT LOGIN")
+        .with_extension("FUTURERELEASE 1 nonsense")
+        .with_extension("DELIVERBY")
+        .start()
+        .unwrap();
     let mut seed = 1_u64;
     for _ in 0..50 {
         let mut noise: Vec<u8> = Vec::new();
         for _ in 0..200 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let words: [&[u8]; 16] = [
+            let words: [&[u8]; 32] = [
                 b"EHLO x\r\n",
                 b"MAIL FROM:<",
                 b"a@b>",
@@ -436,8 +444,24 @@ fn noise_does_no_harm() {
                 b"\\",
                 b"\xff\0",
                 b"AUTH LOGIN\r\n",
+                b"BDAT 7\r\n",
+                b"BDAT 3 LAST\r\n",
+                b"BDAT 1",
+                b"99999999999999999999",
+                b"AUTH SCRAM-SHA-256 biwsbj1hLHI9eA==\r\n",
+                b"AUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHgBAQ==\r\n",
+                b"AUTH OAUTHBEARER",
+                b" HOLDUNTIL=2029-01-01T00:00:00Z",
+                b" ORCPT=utf-8;\\x{E4",
+                b" BY=-9;R",
+                b" BODY=BINARYMIME",
+                b"XCLIENT LOGIN=+4",
+                b"ETRN \xc3\xa4\r\n",
+                b"LHLO x\r\n",
+                b"RSET\r\n",
+                b"+",
             ];
-            noise.extend(words[(seed >> 60) as usize]);
+            noise.extend(words[(seed >> 59) as usize]);
         }
         let mut client = Client::connect(&sink);
         // The sink may have sent us away before it has heard all of it.
