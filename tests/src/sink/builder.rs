@@ -30,6 +30,14 @@ impl Builder {
         self
     }
 
+    /// Under LMTP, answers a BDAT LAST that comes after a failed chunk with one reply, and `BDAT 0 LAST` without
+    /// recipients with one, too. RFC 2033 §4.3 has it that there are as many replies as recipients; Dovecot does
+    /// this.
+    pub fn chunk_failures_as_dovecot(mut self) -> Self {
+        self.settings.chunk_failures_as_dovecot = true;
+        self
+    }
+
     /// Listens on a Unix socket, too; [`Sink::unix_path`] tells where.
     #[cfg(unix)]
     pub fn unix_socket(mut self) -> Self {

@@ -138,7 +138,7 @@ fn check_by(value: &str, least: u64) -> Result<(), Refusal> {
     }
 }
 
-/// `HOLDFOR=` seconds, not beyond the first argument of FUTURERELEASE (RFC 4865 §4).
+/// `HOLDFOR=` seconds, not beyond the first argument of FUTURERELEASE (RFC 4865 §3).
 fn check_hold_for(value: &str, limits: &str) -> Result<(), Refusal> {
     let most = limits.split(' ').next().and_then(number).unwrap_or(u64::MAX);
     match number(value).filter(|&seconds| seconds > 0 && value.len() <= 9) {

@@ -285,6 +285,8 @@ fn tokens() {
     greeted(&sink).run(&format!("C: AUTH OAUTHBEARER {}\n{WELCOME}", bearer("s3cr3t.t0k3n")));
     greeted(&sink)
         .run(&format!("C: AUTH XOAUTH2\n S: 334\u{20}\n C: {}\n{WELCOME}", xoauth2("s3cr3t.t0k3n")));
+    let nameless = base64("n,,\x01auth=Bearer s3cr3t.t0k3n\x01\x01");
+    greeted(&sink).run(&format!("C: AUTH OAUTHBEARER {nameless}\n{WELCOME}"));
     let (xoauth2, bearer) = (xoauth2("stale"), bearer("stale"));
     assert_eq!(sink.client_errors(), []);
     let mut client = greeted(&sink);

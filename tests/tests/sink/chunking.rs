@@ -141,8 +141,8 @@ fn the_size_limit_holds_over_all_chunks() {
     client.run(
         "S: 250 2.0.0 6 octets received
          S: 552 5.3.4 The message is too large
-         S: 503 5.5.1 A chunk has failed, RSET first
-         S: 503 5.5.1 A chunk has failed, RSET first
+         S: 503 5.5.1 The transaction has failed, RSET first
+         S: 503 5.5.1 The transaction has failed, RSET first
          C: MAIL FROM:<a@b.test>
          S: 503 5.5.1 One mail transaction at a time
          C: DATA
@@ -177,7 +177,8 @@ fn data_and_bdat_do_not_mix() {
     client.run("S: 503 5.5.1 BINARYMIME goes with BDAT");
     assert_eq!(complaints(&sink).len(), 3);
     client.send("BDAT 2 LAST\r\n\r\n");
-    client.run("S: 250 2.0.0 Ok: queued as SINK000001");
+    client.run("S: 503 5.5.1 The transaction has failed, RSET first\n C: RSET\n S: 250 2.0.0 Ok");
+    assert_eq!(sink.messages(), []);
 }
 
 #[test]

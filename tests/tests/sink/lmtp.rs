@@ -91,13 +91,39 @@ fn a_reply_a_recipient_after_the_last_chunk() {
     client.send(format!("{ENVELOPE}BDAT 10\r\n0123456789BDAT 1 LAST\r\nx"));
     client.run(ANSWERED);
     client.run("S: 552 5.3.4 The message is too large");
-    client.run(&"S: 503 5.5.1 A chunk has failed, RSET first\n".repeat(4));
+    client.run(&"S: 503 5.5.1 The transaction has failed, RSET first\n".repeat(4));
     client.run("C: RSET\n S: 250 2.0.0 Ok\n C: QUIT\n S: 221 2.0.0 Bye");
     client.expect_end();
     assert_eq!(sink.messages()[0].chunks, [1, 2]);
     assert_eq!(sink.client_errors(), []);
     drop(sink);
     assert!(!path.exists() && !path.parent().unwrap().exists());
+}
+
+#[test]
+fn a_failed_message_has_as_many_replies_as_recipients_or_not() {
+    let failed = "S: 503 5.5.1 The transaction has failed, RSET first\n";
+    let ok = "S: 250 2.0.0 Ok";
+    let none = "S: 503 5.5.1 No valid recipients";
+    for (as_dovecot, failed, empty) in [(false, failed.repeat(2), ""), (true, failed.to_owned(), none)] {
+        let builder = Sink::builder().tls(TlsMode::None).lmtp().size_limit(9);
+        let builder = if as_dovecot { builder.chunk_failures_as_dovecot() } else { builder };
+        let sink = builder.start().unwrap();
+        let mut client = Client { stream: tcp(&sink) };
+        client.run("S: 220 localhost LMTP sink\n C: LHLO client.test");
+        while !client.line().starts_with("250 ") {}
+        client.send("MAIL FROM:<>\r\nRCPT TO:<c@d.test>\r\nRCPT TO:<e@d.test>\r\nBDAT 10\r\n0123456789");
+        client.send("BDAT 1 LAST\r\nxRSET\r\n");
+        client
+            .run("S: 250 2.1.0 Ok\nS: 250 2.1.5 Ok\nS: 250 2.1.5 Ok\nS: 552 5.3.4 The message is too large");
+        client.run(&failed);
+        client.run(ok);
+        client.send(
+            "MAIL FROM:<>\r\nRCPT TO:<nobody@d.test>\r\nBDAT 1\r\nxBDAT 1 LAST\r\nxBDAT 0 LAST\r\nRSET\r\n",
+        );
+        client.run(&format!("S: 250 2.1.0 Ok\nS: 550 5.1.1 No such mailbox\n{none}\n{empty}\n{ok}"));
+        assert_eq!(sink.client_errors(), []);
+    }
 }
 
 #[test]

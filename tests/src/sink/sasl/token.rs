@@ -27,7 +27,11 @@ impl Token {
             Token::OAuthBearer => (oauthbearer(response), b"\x01", OAUTHBEARER_FAILURE),
         };
         let Some((name, token)) = credentials else { return Step::Malformed };
-        match verdict(find(tokens, name), |user| user.password.as_bytes() == token) {
+        let is_right = |user: &User| user.password.as_bytes() == token;
+        // OAUTHBEARER may leave it to the token to say whose it is.
+        let user =
+            if name.is_empty() { tokens.iter().find(|user| is_right(user)) } else { find(tokens, name) };
+        match verdict(user, is_right) {
             Step::Rejected => {
                 *self = Token::Failed { acknowledgement };
                 Step::Challenge(failure.to_vec())
@@ -41,14 +45,19 @@ impl Token {
 fn xoauth2(response: &[u8]) -> Option<(&[u8], &[u8])> {
     let fields: Vec<&[u8]> = response.split(|&octet| octet == 1).collect();
     let &[user, auth, b"", b""] = fields.as_slice() else { return None };
-    Some((user.strip_prefix(b"user=")?, bearer(auth.strip_prefix(b"auth=")?)?))
+    let user = user.strip_prefix(b"user=").filter(|user| !user.is_empty())?;
+    Some((user, bearer(auth.strip_prefix(b"auth=")?)?))
 }
 
-/// `n,a=` name `, ^A auth=Bearer` token `^A` and perhaps `host=` and `port=`, each before a `^A`, and another
+/// `n,` and perhaps `a=` name, `, ^A auth=Bearer` token `^A` and perhaps `host=` and `port=`, each before a `^A`, and another
 /// `^A` at the end (RFC 7628 §3.1).
 fn oauthbearer(response: &[u8]) -> Option<(&[u8], &[u8])> {
     let (header, pairs) = response.split_at_checked(response.iter().position(|&octet| octet == 1)?)?;
-    let name = header.strip_prefix(b"n,a=")?.strip_suffix(b",")?;
+    let authzid = header.strip_prefix(b"n,")?.strip_suffix(b",")?;
+    let name = match authzid {
+        b"" => authzid,
+        _ => authzid.strip_prefix(b"a=").filter(|name| !name.is_empty() && !name.contains(&b','))?,
+    };
     let pairs = pairs.strip_prefix(b"\x01")?.strip_suffix(b"\x01\x01")?;
     let mut auth = None;
     for pair in pairs.split(|&octet| octet == 1) {
@@ -60,8 +69,7 @@ fn oauthbearer(response: &[u8]) -> Option<(&[u8], &[u8])> {
             auth = value.strip_prefix(b"=");
         }
     }
-    let name_valid = !name.is_empty() && !name.contains(&b',');
-    Some((name, bearer(auth?)?)).filter(|_| name_valid)
+    Some((name, bearer(auth?)?))
 }
 
 /// The token behind the scheme, whose case does not matter (RFC 6750 §2.1).
@@ -84,6 +92,7 @@ mod tests {
         let rfc = b"n,a=user@example.com,\x01host=server.example.com\x01port=143\x01auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\x01\x01";
         let token = &b"vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="[..];
         assert_eq!(oauthbearer(rfc), Some((&b"user@example.com"[..], token)));
+        assert_eq!(oauthbearer(b"n,,\x01auth=bearer t\x01\x01"), Some((&b""[..], &b"t"[..])));
     }
 
     #[test]
@@ -94,7 +103,8 @@ mod tests {
             b"user=a\x01auth=Basic t\x01\x01",
             b"user=a\x01auth=Bearer \x01\x01",
             b"n,a=a,\x01auth=Bearer t\x01",
-            b"n,,\x01auth=Bearer t\x01\x01",
+            b"n,b,\x01auth=Bearer t\x01\x01",
+            b"user=\x01auth=Bearer t\x01\x01",
             b"n,a=a,\x01host=h\x01\x01",
             b"y,a=a,\x01auth=Bearer t\x01\x01",
             b"n,a=a,\x01=x\x01auth=Bearer t\x01\x01",

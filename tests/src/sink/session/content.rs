@@ -21,7 +21,7 @@ enum Objection {
 
 impl Session<'_> {
     pub(super) fn data<S: Read + Write>(&mut self, stream: &mut S) -> io::Result<Option<End>> {
-        let Some(transaction) = &self.transaction else {
+        let Some(transaction) = &mut self.transaction else {
             self.out_of_order((503, "5.5.1", "MAIL first"));
             return Ok(None);
         };
@@ -36,6 +36,8 @@ impl Session<'_> {
             return Ok(None);
         }
         if transaction.is_body("BINARYMIME") {
+            // What is left of the transaction is for RSET (RFC 3030 §3).
+            transaction.failed = true;
             self.fault((503, "5.5.1", "BINARYMIME goes with BDAT"));
             return Ok(None);
         }
@@ -90,7 +92,7 @@ impl Session<'_> {
             return Ok(Some(End::Closed));
         }
         match transaction {
-            None => self.refuse_chunk(last),
+            None => self.refuse_chunk(octets, last),
             Some(transaction) => {
                 transaction.chunks.push(usize::try_from(octets).unwrap_or(usize::MAX));
                 let failed = transaction.failed;
@@ -106,16 +108,21 @@ impl Session<'_> {
         Ok(self.must_have_waited())
     }
 
-    fn refuse_chunk(&mut self, last: bool) {
-        let lmtp = self.shared.settings.lmtp;
+    fn refuse_chunk(&mut self, octets: u64, last: bool) {
+        let settings = &self.shared.settings;
+        let lmtp = settings.lmtp && last;
+        let as_dovecot = settings.chunk_failures_as_dovecot;
         match &self.transaction {
             _ if !self.is_extended() => self.fault((503, "5.5.1", "EHLO first")),
             None => self.out_of_order((503, "5.5.1", "MAIL first")),
+            // As many replies as there are recipients, which is none (RFC 2033 §4.3).
+            Some(transaction) if transaction.recipients.is_empty() && lmtp && (octets > 0 || !as_dovecot) => {
+            }
             Some(transaction) if transaction.recipients.is_empty() => self.no_recipients(503),
             Some(transaction) => {
+                let times = if lmtp && !as_dovecot { transaction.recipients.len() } else { 1 };
+                let text = "The transaction has failed, RSET first";
                 // The client may have sent it before it heard of the failure.
-                let text = "A chunk has failed, RSET first";
-                let times = if last && lmtp { transaction.recipients.len() } else { 1 };
                 if !self.may_pipeline() {
                     self.note(503, text);
                 }

@@ -20,7 +20,7 @@ pub(super) struct Transaction {
     /// What BDAT has brought so far.
     pub(super) data: Vec<u8>,
     pub(super) chunks: Vec<usize>,
-    /// A chunk was refused; all that is left is RSET.
+    /// A chunk was refused, or DATA where BDAT was due; all that is left is RSET.
     pub(super) failed: bool,
 }
 
