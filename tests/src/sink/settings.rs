@@ -57,7 +57,6 @@ impl RecipientVerdict {
 
 /// How many a session or transaction may have of what RFC 9422 §4 counts; `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs)]
 pub struct Limits {
     /// `MAILMAX`: MAIL commands in a session.
     pub mail: Option<usize>,
