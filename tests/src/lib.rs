@@ -2,7 +2,8 @@
 //!
 //! - [`script`]: a server whose part is written as a readable transcript, played against the core, the
 //!   blocking and the tokio adapter, whole and octet by octet.
-//! - [`sink`]: a server that takes mail and keeps it, with STARTTLS, AUTH and PIPELINING.
+//! - [`sink`]: a server that takes mail and keeps it, strict, over SMTP and LMTP, with every extension that
+//!   the client speaks.
 //!
 //! The conformance suites are this package's tests; `tests/interop/run` starts real servers for the last.
 

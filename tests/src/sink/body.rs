@@ -81,6 +81,23 @@ impl BodyReader {
     }
 }
 
+/// The bare CRs and LFs in a message that came otherwise, where nothing had to be taken out.
+pub(super) fn bare_line_ends(data: &[u8]) -> BareLineEnds {
+    let mut bare = BareLineEnds::default();
+    let mut before = 0;
+    for &octet in data {
+        match (before, octet) {
+            (b'\r', b'\n') => {}
+            (_, b'\n') => bare.lf += 1,
+            (b'\r', _) => bare.cr += 1,
+            _ => {}
+        }
+        before = octet;
+    }
+    bare.cr += u64::from(before == b'\r');
+    bare
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
@@ -114,6 +131,19 @@ mod tests {
             (b".\r.\r\n.\r\n", b"\r.\r\n", 1, 0),
         ] {
             assert_eq!(read(wire), (data.to_vec(), BareLineEnds { cr, lf }), "{}", wire.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn chunks_are_looked_through() {
+        for (data, cr, lf) in [
+            (&b""[..], 0, 0),
+            (b"a\r\nb\r\n", 0, 0),
+            (b"\n\r\r\n\n", 1, 2),
+            (b"\ra\r", 2, 0),
+            (b"\r\n\r", 1, 0),
+        ] {
+            assert_eq!(bare_line_ends(data), BareLineEnds { cr, lf }, "{}", data.escape_ascii());
         }
     }
 

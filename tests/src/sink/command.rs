@@ -1,20 +1,26 @@
-//! Command lines, taken apart as strictly as RFC 5321 §4.1 writes them.
+//! Command lines, taken apart as strictly as RFC 5321 §4.1 and the extensions write them.
+
+use super::path::{is_mailbox, path_and_rest, xtext};
 
 /// A command and its arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command<'a> {
     Ehlo(&'a str),
     Helo(&'a str),
+    Lhlo(&'a str),
     StartTls,
     Auth { mechanism: &'a str, initial_response: Option<&'a str> },
     Mail { reverse_path: &'a str, parameters: Parameters },
     Rcpt { forward_path: &'a str, parameters: Parameters },
     Data,
+    Bdat { octets: u64, last: bool },
     Rset,
-    Noop,
+    Noop(&'a str),
     Vrfy(&'a str),
     Expn(&'a str),
-    Help,
+    Help(&'a str),
+    Etrn(&'a str),
+    Xclient(Vec<(String, String)>),
     Quit,
 }
 
@@ -32,6 +38,8 @@ pub(super) enum Fault {
     Path,
     /// What stands for parameters is none, or one is given twice.
     Parameters,
+    /// It is BDAT, and how many octets follow cannot be told.
+    Chunk,
 }
 
 impl<'a> Command<'a> {
@@ -46,6 +54,7 @@ impl<'a> Command<'a> {
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => Ok(Command::Ehlo(word(arguments, "EHLO domain")?)),
             "HELO" => Ok(Command::Helo(word(arguments, "HELO domain")?)),
+            "LHLO" => Ok(Command::Lhlo(word(arguments, "LHLO domain")?)),
             "STARTTLS" => alone(Command::StartTls, "STARTTLS"),
             "AUTH" => auth(arguments),
             "MAIL" => {
@@ -61,31 +70,38 @@ impl<'a> Command<'a> {
                 if valid { Ok(Command::Rcpt { forward_path, parameters }) } else { Err(Fault::Path) }
             }
             "DATA" => alone(Command::Data, "DATA"),
+            "BDAT" => bdat(arguments).ok_or(Fault::Chunk),
             "RSET" => alone(Command::Rset, "RSET"),
-            "NOOP" => Ok(Command::Noop),
+            "NOOP" => Ok(Command::Noop(arguments)),
             "VRFY" if arguments.is_empty() => Err(Fault::Arguments("VRFY string")),
             "VRFY" => Ok(Command::Vrfy(arguments)),
             "EXPN" if arguments.is_empty() => Err(Fault::Arguments("EXPN string")),
             "EXPN" => Ok(Command::Expn(arguments)),
-            "HELP" => Ok(Command::Help),
+            "HELP" => Ok(Command::Help(arguments)),
+            "ETRN" => Ok(Command::Etrn(word(arguments, "ETRN node")?)),
+            "XCLIENT" => xclient(arguments).ok_or(Fault::Arguments("XCLIENT name=value...")),
             "QUIT" => alone(Command::Quit, "QUIT"),
             _ => Err(Fault::Verb),
         }
     }
 
     /// Whether a client has to wait for the reply before it sends anything more (RFC 2920 §3.1, RFC 3207 §4,
-    /// RFC 4954 §4).
+    /// RFC 4954 §4). BDAT comes with its chunk and needs no reply before what follows (RFC 3030 §4.2).
     pub(super) fn ends_group(&self) -> bool {
         match self {
-            Command::Mail { .. } | Command::Rcpt { .. } | Command::Rset | Command::Help => false,
+            Command::Mail { .. } | Command::Rcpt { .. } | Command::Bdat { .. } | Command::Rset => false,
+            // Neither RFC 2920 nor RFC 1985 says that anyone has to wait for these.
+            Command::Help(_) | Command::Etrn(_) => false,
             Command::Ehlo(_)
             | Command::Helo(_)
+            | Command::Lhlo(_)
             | Command::StartTls
             | Command::Auth { .. }
             | Command::Data
-            | Command::Noop
+            | Command::Noop(_)
             | Command::Vrfy(_)
             | Command::Expn(_)
+            | Command::Xclient(_)
             | Command::Quit => true,
         }
     }
@@ -106,6 +122,26 @@ fn auth(arguments: &str) -> Result<Command<'_>, Fault> {
     Ok(Command::Auth { mechanism: word(mechanism, usage)?, initial_response })
 }
 
+/// `chunk-size [ SP "LAST" ]` (RFC 3030 §2).
+fn bdat(arguments: &str) -> Option<Command<'_>> {
+    let (size, last) = match arguments.split_once(' ') {
+        Some((size, last)) => (size, last.eq_ignore_ascii_case("LAST").then_some(true)?),
+        None => (arguments, false),
+    };
+    let digits = !size.is_empty() && size.bytes().all(|octet| octet.is_ascii_digit());
+    Some(Command::Bdat { octets: if digits { size.parse().ok()? } else { return None }, last })
+}
+
+/// `1*( SP attribute-name "=" attribute-value )`, the values in xtext.
+fn xclient(arguments: &str) -> Option<Command<'_>> {
+    let attributes = arguments.split(' ').map(|attribute| {
+        let (name, value) = attribute.split_once('=')?;
+        let named = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_alphabetic());
+        named.then_some((name.to_ascii_uppercase(), xtext(value).filter(|value| !value.is_empty())?))
+    });
+    Some(Command::Xclient(attributes.collect::<Option<_>>()?))
+}
+
 fn after_keyword<'a>(arguments: &'a str, keyword: &str) -> Option<&'a str> {
     let (start, rest) = arguments.split_at_checked(keyword.len())?;
     start.eq_ignore_ascii_case(keyword).then_some(rest)
@@ -113,56 +149,12 @@ fn after_keyword<'a>(arguments: &'a str, keyword: &str) -> Option<&'a str> {
 
 /// `<path>[ parameters]`, the path without its angle brackets and source route (RFC 5321 §4.1.1.3).
 fn path_and_parameters(input: &str) -> Result<(&str, Parameters), Fault> {
-    let inner = input.strip_prefix('<').ok_or(Fault::Path)?;
-    let (path, rest) =
-        inner.split_at_checked(closing_bracket(inner).ok_or(Fault::Path)?).ok_or(Fault::Path)?;
-    let path = match path.strip_prefix('@') {
-        Some(route) => route.split_once(':').ok_or(Fault::Path)?.1,
-        None => path,
-    };
-    match rest.strip_prefix('>') {
-        Some("") => Ok((path, Parameters::new())),
-        Some(rest) => {
-            let parameters = rest.strip_prefix(' ').ok_or(Fault::Parameters)?;
-            Ok((path, parse_parameters(parameters)?))
-        }
-        None => Err(Fault::Path),
+    let (path, rest) = path_and_rest(input).ok_or(Fault::Path)?;
+    if rest.is_empty() {
+        return Ok((path, Parameters::new()));
     }
-}
-
-/// Where the first `>` outside a quoted string is.
-fn closing_bracket(input: &str) -> Option<usize> {
-    let mut quoted = false;
-    let mut octets = input.bytes().enumerate();
-    while let Some((at, octet)) = octets.next() {
-        match octet {
-            b'\\' if quoted => drop(octets.next()),
-            b'"' => quoted = !quoted,
-            b'>' if !quoted => return Some(at),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// `Local-part@Domain` (RFC 5321 §4.1.2, with RFC 6531 §3.3), its finer points left to the client's own tests.
-fn is_mailbox(path: &str) -> bool {
-    let Some((local, domain)) = path.rsplit_once('@') else { return false };
-    let quoted = local.len() >= 2 && local.starts_with('"') && local.ends_with('"');
-    let atoms = |c: char| c.is_ascii_alphanumeric() || !c.is_ascii() || "!#$%&'*+-/=?^_`{|}~".contains(c);
-    let local_valid = if quoted {
-        !local.chars().any(char::is_control)
-    } else {
-        local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(atoms))
-    };
-    let literal = domain.starts_with('[') && domain.ends_with(']');
-    let domain_valid = if literal {
-        domain.len() > 2 && domain.bytes().all(|octet| octet.is_ascii_graphic())
-    } else {
-        let letters = |c: char| c.is_ascii_alphanumeric() || c == '-' || !c.is_ascii();
-        domain.split('.').all(|label| !label.is_empty() && label.chars().all(letters))
-    };
-    local_valid && domain_valid && local.len() <= 64 && domain.len() <= 255
+    let parameters = rest.strip_prefix(' ').ok_or(Fault::Parameters)?;
+    Ok((path, parse_parameters(parameters)?))
 }
 
 fn parse_parameters(input: &str) -> Result<Parameters, Fault> {
@@ -208,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn chunks_and_attributes() {
+        assert_eq!(Command::parse(b"bdat 0 last"), Ok(Command::Bdat { octets: 0, last: true }));
+        assert_eq!(Command::parse(b"BDAT 0012"), Ok(Command::Bdat { octets: 12, last: false }));
+        let attributes = vec![("NAME".into(), "a b".into()), ("ADDR".into(), "IPV6:::1".into())];
+        assert_eq!(Command::parse(b"XCLIENT name=a+20b ADDR=IPV6:::1"), Ok(Command::Xclient(attributes)));
+    }
+
+    #[test]
     fn what_is_no_command() {
         for line in ["", " ", "EHLOx", "\u{e9}", "MAILFROM:<a@b>"] {
             assert_eq!(Command::parse(line.as_bytes()), Err(Fault::Verb), "{line:?}");
@@ -221,6 +221,13 @@ mod tests {
         for line in ["<", "<a", "<a@b", "a@b", " <a@b>", "<a>", "<@b>", "<a@>", "<a b@c>", "<a@b@c>", "<@x>"]
         {
             assert_eq!(Command::parse(format!("RCPT TO:{line}").as_bytes()), Err(Fault::Path), "{line:?}");
+        }
+        for rest in ["", "x", "-1", "+1", "1 FIRST", "1  LAST", "1 LAST x", "99999999999999999999", "0x1"] {
+            assert_eq!(Command::parse(format!("BDAT {rest}").as_bytes()), Err(Fault::Chunk), "{rest:?}");
+        }
+        for rest in ["", "NAME", "NAME=", "NA-ME=x", "NAME=a+2", "NAME=a  ADDR=b"] {
+            let line = format!("XCLIENT {rest}");
+            assert!(matches!(Command::parse(line.as_bytes()), Err(Fault::Arguments(_))), "{line:?}");
         }
         for rest in ["x", " =", " A=", " A A", " A  B", " -A", " A=b=c"] {
             let line = format!("MAIL FROM:<a@b>{rest}");

@@ -2,48 +2,42 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::Shared;
+use super::socket::{Socket, Stream};
 
 pub(super) struct Listener {
-    address: SocketAddr,
+    socket: Arc<Socket>,
     open: Arc<OpenConnections>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Listener {
-    pub(super) fn start(shared: Arc<Shared>) -> io::Result<Self> {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = socket.local_addr()?;
+    pub(super) fn start(socket: Socket, shared: Arc<Shared>) -> io::Result<Self> {
+        let socket = Arc::new(socket);
         let open = Arc::new(OpenConnections::default());
         let thread = {
-            let open = Arc::clone(&open);
+            let (socket, open) = (Arc::clone(&socket), Arc::clone(&open));
             thread::Builder::new().name("sink".into()).spawn(move || accept(&socket, &shared, &open))?
         };
-        Ok(Self { address, open, thread: Some(thread) })
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        Ok(Self { socket, open, thread: Some(thread) })
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         self.open.stop();
-        // `accept` has no deadline of its own; a connection wakes it.
-        let woken = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
-        if let (Ok(_), Some(thread)) = (woken, self.thread.take()) {
+        if let (Ok(()), Some(thread)) = (self.socket.wake(), self.thread.take()) {
             let _ = thread.join();
         }
     }
 }
 
-fn accept(socket: &TcpListener, shared: &Arc<Shared>, open: &Arc<OpenConnections>) {
+fn accept(socket: &Socket, shared: &Arc<Shared>, open: &Arc<OpenConnections>) {
     let mut sessions: Vec<JoinHandle<()>> = Vec::new();
     loop {
         let accepted = socket.accept();
@@ -51,7 +45,7 @@ fn accept(socket: &TcpListener, shared: &Arc<Shared>, open: &Arc<OpenConnections
             break;
         }
         sessions.retain(|session| !session.is_finished());
-        let Ok((stream, _)) = accepted else {
+        let Ok(stream) = accepted else {
             // Out of file descriptors, most likely: wait for sessions to end.
             thread::sleep(Duration::from_millis(10));
             continue;
@@ -59,7 +53,7 @@ fn accept(socket: &TcpListener, shared: &Arc<Shared>, open: &Arc<OpenConnections
         let (shared, open) = (Arc::clone(shared), Arc::clone(open));
         let session = thread::Builder::new().name("sink session".into()).spawn(move || {
             // How a session failed is the client's to see, and the test's through the messages.
-            let _ = serve(&shared, &open, stream);
+            let _ = serve(&shared, &open, &stream);
         });
         sessions.extend(session);
     }
@@ -68,22 +62,20 @@ fn accept(socket: &TcpListener, shared: &Arc<Shared>, open: &Arc<OpenConnections
     }
 }
 
-fn serve(shared: &Shared, open: &OpenConnections, stream: TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(shared.settings.idle_timeout))?;
-    stream.set_write_timeout(Some(shared.settings.idle_timeout))?;
+fn serve(shared: &Shared, open: &OpenConnections, stream: &Stream) -> io::Result<()> {
+    stream.prepare(shared.settings.idle_timeout)?;
     let Some(id) = open.add(stream.try_clone()?) else { return Ok(()) };
-    let served = shared.serve(&stream);
-    linger(&stream);
+    let served = shared.serve(stream);
+    linger(stream);
     open.remove(id);
     served
 }
 
 /// Ends the stream so that the last reply arrives: a socket closed with input unread is reset, and a reset
 /// throws away what the client has not read yet.
-fn linger(mut stream: &TcpStream) {
+fn linger(mut stream: &Stream) {
     let _ = stream.shutdown(Shutdown::Write);
-    let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
+    let _ = stream.set_read_timeout(Duration::from_millis(500));
     let mut rest = [0; 4096];
     for _ in 0..1024 {
         if !matches!(stream.read(&mut rest), Ok(1..)) {
@@ -102,12 +94,12 @@ struct OpenConnections {
 struct Inner {
     stopped: bool,
     last: u64,
-    streams: HashMap<u64, TcpStream>,
+    streams: HashMap<u64, Stream>,
 }
 
 impl OpenConnections {
     /// `None` when the sink is stopping; the stream is closed then.
-    fn add(&self, stream: TcpStream) -> Option<u64> {
+    fn add(&self, stream: Stream) -> Option<u64> {
         let mut inner = self.lock();
         if inner.stopped {
             return None;

@@ -1,12 +1,20 @@
 //! A sink: a small SMTP server that accepts mail and keeps it, for tests that need someone to send to.
 //!
-//! It listens on a free port of 127.0.0.1, one thread per connection, and speaks RFC 5321 with PIPELINING,
-//! 8BITMIME, SMTPUTF8, SIZE, ENHANCEDSTATUSCODES, STARTTLS (with a certificate authority made for the
-//! occasion) and AUTH PLAIN, LOGIN and CRAM-MD5. It is strict where a client's fault would otherwise go unseen:
-//! every line ends in CRLF, a bare CR or LF in a body has the message refused, nothing may follow STARTTLS in
-//! clear, only what was advertised is
-//! taken, only what RFC 2920 allows is pipelined. It shares no code with the client crates, so that a
+//! It listens on a free port of 127.0.0.1, and on a Unix socket if told to, one thread per connection, and
+//! speaks RFC 5321 or LMTP with PIPELINING, SIZE, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES, CHUNKING,
+//! BINARYMIME, DSN, STARTTLS (with a certificate authority made for the occasion) and, under TLS, REQUIRETLS.
+//! There is AUTH once it is told of users, tokens or the like: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256 with and
+//! without channel binding, XOAUTH2, OAUTHBEARER, EXTERNAL, ANONYMOUS. On request there are LIMITS, DELIVERBY,
+//! MT-PRIORITY, FUTURERELEASE, XCLIENT and ETRN. Each can be switched off with
+//! [`Builder::without_extension`].
+//!
+//! It is strict where a client's fault would otherwise go unseen: every line ends in CRLF, a bare CR or LF in
+//! a body has the message refused, and so has an octet that the body was not declared to have, nothing may
+//! follow STARTTLS in clear, only what was advertised is taken, only what RFC 2920 allows is pipelined. Each
+//! such fault is noted, see [`Sink::client_errors`]. It shares no code with the client crates, so that a
 //! misunderstanding in one does not hide behind the same misunderstanding in the other.
+//!
+//! The replies to what came in one read are written in one write, before the next read.
 //!
 //! Mail goes nowhere. Whatever is accepted stays in memory until the [`Sink`] is dropped.
 //!
@@ -49,15 +57,44 @@
 //! # drop(trusted);
 //! # Ok::<(), std::io::Error>(())
 //! ```
+//!
+//! A delivery agent that speaks LMTP over a Unix socket, is short of room for one recipient, and has a limit
+//! that it does not tell of:
+//!
+//! ```
+//! use smtp_tests::sink::{Limits, RecipientVerdict, Sink};
+//!
+//! let sink = Sink::builder()
+//!     .lmtp()
+//!     .unix_socket()
+//!     .final_replies(|path| match path {
+//!         "full@example.org" => RecipientVerdict::Refuse,
+//!         _ => RecipientVerdict::Accept,
+//!     })
+//!     .enforced_limits(Limits { rcpt: Some(10), ..Limits::default() })
+//!     .without_extension("CHUNKING")
+//!     .start()?;
+//! let path = sink.unix_path(); // where to connect to
+//! # drop(path);
+//! // ... the client under test does its work ...
+//! assert_eq!(sink.client_errors(), []);
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
-mod auth;
 mod body;
+mod builder;
 mod certificates;
 mod command;
 mod listener;
+mod parameters;
+mod path;
+mod sasl;
 mod session;
 mod settings;
+mod socket;
 mod store;
+mod time;
+mod tls;
 mod wire;
 
 use std::io::{self, Read, Write};
@@ -65,22 +102,30 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 
-pub use certificates::CertificateAuthority;
-pub use settings::{RecipientVerdict, TlsMode};
-pub use store::{BareLineEnds, Message};
+pub use builder::Builder;
+pub use certificates::{CertificateAuthority, ClientCertificate};
+pub use settings::{Answer, ClientCertificates, Limits, RecipientVerdict, ScramFault, TlsMode};
+pub use store::{BareLineEnds, ClientError, Message};
 
+use certificates::ServerTls;
 use listener::Listener;
 use session::{End, Session};
-use settings::{Settings, User};
+use settings::Settings;
+use socket::Socket;
 use store::MessageStore;
+use tls::TlsFacts;
 
 /// A running sink. Dropping it closes every connection and waits for its threads.
 pub struct Sink {
     shared: Arc<Shared>,
     authority: CertificateAuthority,
-    listener: Listener,
+    address: SocketAddr,
+    #[cfg(unix)]
+    unix_path: Option<std::path::PathBuf>,
+    /// Held for what dropping them does.
+    _listeners: Vec<Listener>,
 }
 
 impl Sink {
@@ -89,10 +134,41 @@ impl Sink {
         Builder::default()
     }
 
+    fn start(settings: Settings, authority: CertificateAuthority, tls: ServerTls) -> io::Result<Self> {
+        let (socket, address) = Socket::tcp()?;
+        let mut sockets = vec![socket];
+        #[cfg(unix)]
+        let unix_path = if settings.unix_socket {
+            let (socket, path) = Socket::unix()?;
+            sockets.push(socket);
+            Some(path)
+        } else {
+            None
+        };
+        let shared = Arc::new(Shared { settings, tls, store: MessageStore::default() });
+        let listeners = sockets.into_iter().map(|socket| Listener::start(socket, Arc::clone(&shared)));
+        Ok(Self {
+            _listeners: listeners.collect::<io::Result<_>>()?,
+            shared,
+            authority,
+            address,
+            #[cfg(unix)]
+            unix_path,
+        })
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.listener.address()
+        self.address
+    }
+
+    /// The path of its Unix socket, if it was given one with [`Builder::unix_socket`]. The socket is in a
+    /// directory of its own, gone with the sink.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix_path(&self) -> Option<&std::path::Path> {
+        self.unix_path.as_deref()
     }
 
     /// What a client has to trust for TLS. The server's certificate is for `localhost`, `127.0.0.1`, `::1` and
@@ -115,10 +191,18 @@ impl Sink {
         self.shared.store.messages()
     }
 
-    /// How many bare CRs and LFs bodies have had so far. A message with any was refused.
+    /// How many bare CRs and LFs bodies have had so far. A message with any was refused, unless it was sent as
+    /// BINARYMIME, where they are not counted.
     #[must_use]
     pub fn bare_line_ends(&self) -> BareLineEnds {
         self.shared.store.bare()
+    }
+
+    /// What clients have got wrong so far, in order: each command or message that was refused because the
+    /// client broke a rule, not because of who or what it was about. A client that behaves leaves none.
+    #[must_use]
+    pub fn client_errors(&self) -> Vec<ClientError> {
+        self.shared.store.client_errors()
     }
 
     /// Serves one session on `stream`, an in-memory pipe for example, until it ends. What it accepts is kept
@@ -131,92 +215,10 @@ impl Sink {
     }
 }
 
-/// Describes a sink; [`start`](Self::start) runs it.
-#[derive(Clone, Default)]
-#[must_use = "a sink has to be started"]
-pub struct Builder {
-    settings: Settings,
-}
-
-impl Builder {
-    /// The name in the greeting and in the certificate; `localhost` unless given.
-    pub fn host_name(mut self, name: impl Into<String>) -> Self {
-        self.settings.host_name = name.into();
-        self
-    }
-
-    /// When to speak TLS; from STARTTLS on unless given.
-    pub fn tls(mut self, mode: TlsMode) -> Self {
-        self.settings.tls = mode;
-        self
-    }
-
-    /// Refuses mail in clear with 530.
-    pub fn require_tls(mut self) -> Self {
-        self.settings.require_tls = true;
-        self
-    }
-
-    /// Lets `name` authenticate with `password`. AUTH is offered once there is a user, and only under TLS
-    /// unless [`auth_without_tls`](Self::auth_without_tls) is set.
-    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
-        self.settings.users.push(User { name: name.into(), password: password.into() });
-        self
-    }
-
-    /// Offers AUTH in clear, too.
-    pub fn auth_without_tls(mut self) -> Self {
-        self.settings.auth_without_tls = true;
-        self
-    }
-
-    /// Refuses mail with 530 until the client has authenticated.
-    pub fn require_auth(mut self) -> Self {
-        self.settings.require_auth = true;
-        self
-    }
-
-    /// The largest message accepted, in octets; 32 MiB unless given.
-    pub fn size_limit(mut self, octets: u64) -> Self {
-        self.settings.size_limit = octets;
-        self
-    }
-
-    /// How long a TCP client may be silent before it gets 421; 5 minutes unless given. Zero is taken as 1 ms.
-    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.idle_timeout = timeout.max(Duration::from_millis(1));
-        self
-    }
-
-    /// What to say to each recipient, given the forward-path without its angle brackets;
-    /// [`RecipientVerdict::by_local_part`] unless given.
-    pub fn recipients(mut self, rule: impl Fn(&str) -> RecipientVerdict + Send + Sync + 'static) -> Self {
-        self.settings.recipient_rule = Arc::new(rule);
-        self
-    }
-
-    /// Leaves the extension with this keyword out of the EHLO reply, and refuses its use.
-    pub fn without_extension(mut self, keyword: &str) -> Self {
-        self.settings.hidden.push(keyword.to_ascii_uppercase());
-        self
-    }
-
-    /// Makes the certificates, binds a free port of 127.0.0.1 and serves it.
-    ///
-    /// # Errors
-    /// No port could be bound, no thread started, or the host name cannot be put in a certificate.
-    pub fn start(self) -> io::Result<Sink> {
-        let (authority, tls) = certificates::generate(&self.settings.host_name)?;
-        let shared = Arc::new(Shared { settings: self.settings, tls, store: MessageStore::default() });
-        let listener = Listener::start(Arc::clone(&shared))?;
-        Ok(Sink { shared, authority, listener })
-    }
-}
-
 /// What every session of a sink shares.
 struct Shared {
     settings: Settings,
-    tls: Arc<ServerConfig>,
+    tls: ServerTls,
     store: MessageStore,
 }
 
@@ -226,7 +228,7 @@ impl Shared {
         if self.settings.tls == TlsMode::Implicit {
             return self.serve_tls(stream, Session::greet);
         }
-        match Session::greet(self, false).run(&mut stream)? {
+        match Session::greet(self, None).run(&mut stream)? {
             End::Closed => Ok(()),
             End::StartTls => self.serve_tls(stream, Session::after_start_tls),
         }
@@ -235,11 +237,17 @@ impl Shared {
     fn serve_tls<'a, S: Read + Write>(
         &'a self,
         stream: S,
-        session: fn(&'a Shared, bool) -> Session<'a>,
+        session: fn(&'a Shared, Option<TlsFacts>) -> Session<'a>,
     ) -> io::Result<()> {
-        let connection = ServerConnection::new(Arc::clone(&self.tls)).map_err(io::Error::other)?;
+        let connection = ServerConnection::new(Arc::clone(&self.tls.config)).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(connection, stream);
-        session(self, true).run(&mut stream)?;
+        while stream.conn.is_handshaking() {
+            if let (0, 0) = stream.conn.complete_io(&mut stream.sock)? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let facts = TlsFacts::of(&stream.conn, &self.tls).map_err(io::Error::other)?;
+        session(self, Some(facts)).run(&mut stream)?;
         stream.conn.send_close_notify();
         stream.flush()
     }

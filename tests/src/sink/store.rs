@@ -13,12 +13,19 @@ pub struct Message {
     pub client_name: String,
     /// The reverse-path without its angle brackets; empty for the null reverse-path.
     pub reverse_path: String,
-    /// The parameters of MAIL in the order given, keywords in upper case.
+    /// The parameters of MAIL in the order given, keywords in upper case, values as they came.
     pub parameters: Vec<(String, Option<String>)>,
-    /// The forward-paths that were accepted, without their angle brackets, in order.
+    /// The forward-paths that were accepted, without their angle brackets, in order. Under LMTP, those that
+    /// were refused at the end of the message are not among them.
     pub recipients: Vec<String>,
+    /// The parameters of each of their RCPTs, in the same order.
+    pub recipient_parameters: Vec<Vec<(String, Option<String>)>>,
     /// The message's octets, without the dots of RFC 5321 §4.5.2 and without the final dot.
     pub data: Vec<u8>,
+    /// The octets in each BDAT chunk (RFC 3030), `BDAT 0 LAST` included; empty when the message came by DATA.
+    pub chunks: Vec<usize>,
+    /// What XCLIENT commands have told: names in upper case, values decoded, in the order given.
+    pub client_attributes: Vec<(String, String)>,
     /// Whether it came over TLS.
     pub tls: bool,
     /// The user the client had authenticated as.
@@ -34,6 +41,19 @@ pub struct BareLineEnds {
     pub lf: u64,
 }
 
+/// Something that a client may not do, and the reply that it got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientError {
+    /// The command line without CRLF, what is not UTF-8 replaced; of AUTH and its responses no more than the
+    /// verb. For a message it is the command that ended it.
+    pub command: String,
+    /// The reply's code.
+    pub code: u16,
+    /// The reply's text, without an enhanced status code.
+    pub text: String,
+}
+
 /// The messages of one sink, shared between its sessions.
 #[derive(Debug, Default)]
 pub(super) struct MessageStore {
@@ -47,6 +67,7 @@ struct Inner {
     /// How many of them `wait` has handed out.
     handed_out: usize,
     bare: BareLineEnds,
+    client_errors: Vec<ClientError>,
 }
 
 impl MessageStore {
@@ -69,6 +90,14 @@ impl MessageStore {
 
     pub(super) fn bare(&self) -> BareLineEnds {
         self.lock().bare
+    }
+
+    pub(super) fn note(&self, error: ClientError) {
+        self.lock().client_errors.push(error);
+    }
+
+    pub(super) fn client_errors(&self) -> Vec<ClientError> {
+        self.lock().client_errors.clone()
     }
 
     pub(super) fn messages(&self) -> Vec<Message> {

@@ -105,6 +105,27 @@ impl Wire {
         }
     }
 
+    /// Hands the next `count` octets to `take`, in parts as they come; `false` if the stream ended or stalled
+    /// before.
+    pub(super) fn chunk(
+        &mut self,
+        stream: &mut (impl Read + Write),
+        mut count: u64,
+        mut take: impl FnMut(&[u8]),
+    ) -> io::Result<bool> {
+        while count > 0 {
+            if !self.has_input() && !matches!(self.fill(stream)?, Filled::Some) {
+                return Ok(false);
+            }
+            let unused = self.input.get(self.used..).unwrap_or_default();
+            let part = &unused[..unused.len().min(usize::try_from(count).unwrap_or(usize::MAX))];
+            take(part);
+            self.used += part.len();
+            count -= part.len() as u64;
+        }
+        Ok(true)
+    }
+
     fn next(&mut self) -> Option<u8> {
         let octet = self.input.get(self.used).copied()?;
         self.used += 1;

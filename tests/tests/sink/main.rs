@@ -1,91 +1,22 @@
 //! The sink, from the outside: raw sockets and a rustls client, transcripts of `C:` and `S:` lines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod auth;
+mod chunking;
+mod client;
+mod extensions;
+mod lmtp;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
-use hmac::{Hmac, KeyInit, Mac};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, RootCertStore, StreamOwned};
-use smtp_tests::sink::{BareLineEnds, Builder, RecipientVerdict, Sink, TlsMode};
+use rustls::RootCertStore;
+use smtp_tests::sink::{BareLineEnds, RecipientVerdict, Sink, TlsMode};
 
-/// A client that knows no SMTP beyond where a reply ends.
-struct Client<S> {
-    stream: S,
-}
-
-type Tls = StreamOwned<ClientConnection, TcpStream>;
-
-impl Client<TcpStream> {
-    /// Connected, greeting read.
-    fn connect(sink: &Sink) -> Self {
-        let mut client = Client { stream: tcp(sink) };
-        client.run("S: 220 localhost ESMTP sink");
-        client
-    }
-}
-
-fn tcp(sink: &Sink) -> TcpStream {
-    let stream = TcpStream::connect(sink.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream
-}
-
-fn tls(sink: &Sink, stream: TcpStream, name: &'static str) -> Tls {
-    let config = sink.certificate_authority().client_config().unwrap();
-    StreamOwned::new(ClientConnection::new(config, ServerName::try_from(name).unwrap()).unwrap(), stream)
-}
-
-impl<S: Read + Write> Client<S> {
-    /// Runs a transcript: `C:` lines are sent with CRLF, `S:` lines are what has to come, exactly.
-    #[track_caller]
-    fn run(&mut self, transcript: &str) {
-        for line in transcript.lines().map(str::trim_start).filter(|line| !line.is_empty()) {
-            match line.split_at_checked(2) {
-                Some(("C:", text)) => self.send(format!("{}\r\n", text.strip_prefix(' ').unwrap_or(text))),
-                Some(("S:", text)) => assert_eq!(self.line(), text.strip_prefix(' ').unwrap_or(text)),
-                _ => panic!("neither C: nor S: {line}"),
-            }
-        }
-    }
-
-    fn send(&mut self, octets: impl AsRef<[u8]>) {
-        self.stream.write_all(octets.as_ref()).unwrap();
-        self.stream.flush().unwrap();
-    }
-
-    /// One line, whatever it is, without CRLF.
-    #[track_caller]
-    fn line(&mut self) -> String {
-        let mut line = Vec::new();
-        while !line.ends_with(b"\r\n") {
-            let mut octet = [0];
-            self.stream.read_exact(&mut octet).unwrap();
-            line.extend(octet);
-        }
-        line.truncate(line.len() - 2);
-        String::from_utf8(line).unwrap()
-    }
-
-    /// The stream ends here, and orderly.
-    #[track_caller]
-    fn expect_end(&mut self) {
-        assert_eq!(self.stream.read(&mut [0]).unwrap(), 0);
-    }
-
-    fn ehlo(&mut self) {
-        self.send("EHLO client.test\r\n");
-        while !self.line().starts_with("250 ") {}
-    }
-}
-
-fn plain() -> Builder {
-    Sink::builder().tls(TlsMode::None)
-}
+use client::{Client, plain, tcp, tls};
 
 #[test]
 fn a_message_arrives() {
@@ -98,7 +29,10 @@ fn a_message_arrives() {
          S: 250-SIZE 1000
          S: 250-8BITMIME
          S: 250-SMTPUTF8
-         S: 250 ENHANCEDSTATUSCODES
+         S: 250-ENHANCEDSTATUSCODES
+         S: 250-CHUNKING
+         S: 250-BINARYMIME
+         S: 250 DSN
          C: MAIL FROM:<alice@example.org> SIZE=10 BODY=8BITMIME
          S: 250 2.1.0 Ok
          C: RCPT TO:<bob@example.net>
@@ -131,6 +65,10 @@ fn a_message_arrives() {
     assert_eq!(message.data, b"Subject: hi\r\n\r\n.dot\r\n");
     assert!(!message.tls);
     assert_eq!(message.authenticated_as, None);
+    assert_eq!(message.recipient_parameters, [vec![], vec![]]);
+    assert_eq!(message.chunks, []);
+    assert_eq!(message.client_attributes, []);
+    assert_eq!(sink.client_errors(), []);
     assert_eq!(sink.messages(), [message]);
     assert_eq!(sink.wait_for_message(Duration::ZERO), None, "each message is handed out once");
 }
@@ -188,7 +126,13 @@ fn commands_out_of_order() {
          S: 503 5.5.1 MAIL first
          C: EHLO
          S: 501 5.5.4 Usage: EHLO domain
-         C: BDAT 3 LAST
+         C: LHLO client.test
+         S: 500 5.5.1 This is SMTP: EHLO
+         C: ETRN example.org
+         S: 502 5.5.1 The command is not offered
+         C: XCLIENT NAME=a
+         S: 502 5.5.1 XCLIENT is not offered
+         C: BURL imap://x
          S: 500 5.5.2 No such command
          C: STARTTLS
          S: 502 5.5.1 STARTTLS is not offered
@@ -205,8 +149,8 @@ fn commands_out_of_order() {
          C: NOOP whatever
          S: 250 2.0.0 Ok
          C: HELP
-         S: 214-2.0.0 EHLO HELO STARTTLS AUTH MAIL RCPT DATA
-         S: 214-2.0.0 RSET NOOP VRFY EXPN HELP QUIT
+         S: 214-2.0.0 EHLO HELO LHLO STARTTLS AUTH MAIL RCPT DATA BDAT
+         S: 214-2.0.0 RSET NOOP VRFY EXPN HELP ETRN XCLIENT QUIT
          S: 214 2.0.0 Whatever is sent here goes no further",
     );
 }
@@ -221,21 +165,21 @@ fn parameters_and_paths_that_are_refused() {
          S: 538 5.7.11 Not in clear, a password would be read by others
          C: MAIL FROM: <a@b.test>
          S: 501 5.1.3 Not a path
-         C: MAIL FROM:<a@b.test> RET=HDRS
+         C: MAIL FROM:<a@b.test> BY=60;R
          S: 555 5.5.4 A parameter that was not offered
          C: MAIL FROM:<a@b.test> AUTH=<>
          S: 555 5.5.4 A parameter that was not offered
          C: MAIL FROM:<a@b.test> SIZE=51
          S: 552 5.3.4 The message is too large
-         C: MAIL FROM:<a@b.test> BODY=BINARYMIME
-         S: 501 5.5.4 BODY takes 7BIT or 8BITMIME
+         C: MAIL FROM:<a@b.test> BODY=BINARY
+         S: 501 5.5.4 BODY takes 7BIT, 8BITMIME or BINARYMIME
          C: MAIL FROM:<ä@b.test>
          S: 553 5.6.7 An address outside ASCII needs SMTPUTF8
          C: MAIL FROM:<ä@b.test> SMTPUTF8
          S: 250 2.1.0 Ok
          C: MAIL FROM:<a@b.test>
          S: 503 5.5.1 One mail transaction at a time
-         C: RCPT TO:<ö@b.test> NOTIFY=NEVER
+         C: RCPT TO:<ö@b.test> SIZE=1
          S: 555 5.5.4 A parameter that was not offered
          C: RCPT TO:<ö@b.test>
          S: 250 2.1.5 Ok
@@ -313,6 +257,9 @@ fn starttls_and_auth() {
          S: 250-8BITMIME
          S: 250-SMTPUTF8
          S: 250-ENHANCEDSTATUSCODES
+         S: 250-CHUNKING
+         S: 250-BINARYMIME
+         S: 250-DSN
          S: 250 STARTTLS
          C: MAIL FROM:<a@b.test>
          S: 530 5.7.0 STARTTLS first
@@ -334,7 +281,11 @@ fn starttls_and_auth() {
          S: 250-8BITMIME
          S: 250-SMTPUTF8
          S: 250-ENHANCEDSTATUSCODES
-         S: 250 AUTH PLAIN LOGIN CRAM-MD5
+         S: 250-CHUNKING
+         S: 250-BINARYMIME
+         S: 250-DSN
+         S: 250-REQUIRETLS
+         S: 250 AUTH PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 SCRAM-SHA-256-PLUS
          C: STARTTLS
          S: 503 5.5.1 TLS is established already
          C: MAIL FROM:<a@b.test>
@@ -386,65 +337,6 @@ fn another_sinks_authority_is_not_trusted() {
 }
 
 #[test]
-fn auth_mechanisms() {
-    let sink = plain().user("tim", "tanstaaftanstaaf").auth_without_tls().start().unwrap();
-    let greeted = || {
-        let mut client = Client::connect(&sink);
-        client.ehlo();
-        client
-    };
-    let welcome = "S: 235 2.7.0 Welcome";
-    let wrong = "S: 535 5.7.8 The credentials are not valid";
-    let base64 = |text: &str| BASE64_STANDARD.encode(text);
-    let password = base64("tanstaaftanstaaf");
-
-    for (response, reply) in [
-        ("\0tim\0tanstaaftanstaaf", welcome),
-        ("tim\0tim\0tanstaaftanstaaf", welcome),
-        ("tom\0tim\0tanstaaftanstaaf", wrong),
-        ("\0tim\0", wrong),
-        ("\0\0tanstaaftanstaaf", wrong),
-        ("tim\0tanstaaftanstaaf", "S: 501 5.5.2 Not a response of this mechanism"),
-    ] {
-        greeted().run(&format!("C: AUTH PLAIN {}\n{reply}", base64(response)));
-        greeted().run(&format!("C: auth plain\nS: 334 \nC: {}\n{reply}", base64(response)));
-    }
-    for (password, reply) in [(&*password, welcome), ("", wrong)] {
-        greeted().run(&format!(
-            "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: dGlt\nS: 334 UGFzc3dvcmQ6\nC: {password}\n{reply}"
-        ));
-        greeted().run(&format!("C: AUTH LOGIN dGlt\nS: 334 UGFzc3dvcmQ6\nC: {password}\n{reply}"));
-    }
-    for (secret, reply) in [("tanstaaftanstaaf", welcome), ("other", wrong)] {
-        let mut client = greeted();
-        client.run("C: AUTH CRAM-MD5");
-        let challenge = client.line();
-        let challenge = BASE64_STANDARD.decode(challenge.strip_prefix("334 ").unwrap()).unwrap();
-        assert!(challenge.starts_with(b"<") && challenge.ends_with(b"@localhost>"));
-        let mut hmac = Hmac::<md5::Md5>::new_from_slice(secret.as_bytes()).unwrap();
-        hmac.update(&challenge);
-        let digest: String = hmac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
-        client.run(&format!("C: {}\n{reply}", base64(&format!("tim {digest}"))));
-    }
-    greeted().run(
-        "C: AUTH PLAIN
-         S: 334\u{20}
-         C: *
-         S: 501 5.7.0 Broken off
-         C: AUTH PLAIN !
-         S: 501 5.5.2 Not base64
-         C: AUTH PLAIN =
-         S: 501 5.5.2 Not a response of this mechanism
-         C: AUTH SCRAM-SHA-1
-         S: 504 5.5.4 No such mechanism
-         C: MAIL FROM:<>
-         S: 250 2.1.0 Ok
-         C: AUTH LOGIN
-         S: 503 5.5.1 AUTH comes once, and not in a mail transaction",
-    );
-}
-
-#[test]
 fn what_the_builder_changes() {
     let sink = plain()
         .host_name("mx.test")
@@ -452,6 +344,8 @@ fn what_the_builder_changes() {
         .without_extension("SMTPUTF8")
         .without_extension("8bitmime")
         .without_extension("SIZE")
+        .without_extension("chunking")
+        .without_extension("DSN")
         .recipients(|path| match path {
             "b@b.test" => RecipientVerdict::Refuse,
             _ => RecipientVerdict::Accept,
@@ -519,13 +413,21 @@ fn dropping_the_sink_ends_open_sessions() {
 
 #[test]
 fn noise_does_no_harm() {
-    let sink = Sink::builder().user("a", "b").auth_without_tls().start().unwrap();
+    let sink = Sink::builder()
+        .user("a", "b")
+        .token("a", "b")
+        .auth_without_tls()
+        .with_extension("XCLIENT LOGIN")
+        .with_extension("FUTURERELEASE 1 nonsense")
+        .with_extension("DELIVERBY")
+        .start()
+        .unwrap();
     let mut seed = 1_u64;
     for _ in 0..50 {
         let mut noise: Vec<u8> = Vec::new();
         for _ in 0..200 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let words: [&[u8]; 16] = [
+            let words: [&[u8]; 32] = [
                 b"EHLO x\r\n",
                 b"MAIL FROM:<",
                 b"a@b>",
@@ -542,8 +444,24 @@ fn noise_does_no_harm() {
                 b"\\",
                 b"\xff\0",
                 b"AUTH LOGIN\r\n",
+                b"BDAT 7\r\n",
+                b"BDAT 3 LAST\r\n",
+                b"BDAT 1",
+                b"99999999999999999999",
+                b"AUTH SCRAM-SHA-256 biwsbj1hLHI9eA==\r\n",
+                b"AUTH XOAUTH2 dXNlcj1hAWF1dGg9QmVhcmVyIHgBAQ==\r\n",
+                b"AUTH OAUTHBEARER",
+                b" HOLDUNTIL=2029-01-01T00:00:00Z",
+                b" ORCPT=utf-8;\\x{E4",
+                b" BY=-9;R",
+                b" BODY=BINARYMIME",
+                b"XCLIENT LOGIN=+4",
+                b"ETRN \xc3\xa4\r\n",
+                b"LHLO x\r\n",
+                b"RSET\r\n",
+                b"+",
             ];
-            noise.extend(words[(seed >> 60) as usize]);
+            noise.extend(words[(seed >> 59) as usize]);
         }
         let mut client = Client::connect(&sink);
         // The sink may have sent us away before it has heard all of it.
