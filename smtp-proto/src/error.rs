@@ -10,9 +10,10 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use crate::body::BodyFault;
-use crate::capabilities::Extension;
+use crate::capabilities::{Extension, Limit};
 use crate::command::CommandError;
 use crate::escape::Escaped;
+use crate::params::OutOfRange;
 use crate::path::AddressError;
 use crate::reply::{Reply, ReplyError};
 use crate::sasl::MechanismError;
@@ -34,6 +35,16 @@ pub enum Error {
         size: u64,
         /// The server's limit in octets.
         limit: u64,
+    },
+    /// A parameter has a value beyond what the server said it takes. Nothing was queued.
+    OutOfRange(OutOfRange),
+    /// The session has reached a limit that the server declared (RFC 9422). Nothing was queued. The limits of a
+    /// session begin anew on another connection, that of a mail transaction with the next one.
+    LimitReached {
+        /// Which limit.
+        limit: Limit,
+        /// The most that the server takes.
+        max: u64,
     },
     /// The message's octets break the rules given for it. Found before MAIL, nothing was queued; found in
     /// the middle of a streamed body, the connection is poisoned and the message not sent.
@@ -104,6 +115,8 @@ impl Error {
             | Error::Command(_)
             | Error::Unsupported(_)
             | Error::TooLarge { .. }
+            | Error::OutOfRange(_)
+            | Error::LimitReached { .. }
             | Error::Body(_)
             | Error::Mechanism(_)
             | Error::NoMechanism
@@ -168,6 +181,8 @@ impl fmt::Display for Error {
             Error::TooLarge { size, limit } => {
                 write!(f, "the message has {size} octets; the server takes at most {limit}")
             }
+            Error::OutOfRange(error) => error.fmt(f),
+            Error::LimitReached { limit, max } => write!(f, "the server takes at most {max} {limit}"),
             Error::Body(fault) => fault.fmt(f),
             Error::Mechanism(error) => error.fmt(f),
             Error::NoMechanism => {
@@ -219,6 +234,12 @@ impl From<Misuse> for Error {
 impl From<CommandError> for Error {
     fn from(error: CommandError) -> Self {
         Error::Command(error)
+    }
+}
+
+impl From<OutOfRange> for Error {
+    fn from(error: OutOfRange) -> Self {
+        Error::OutOfRange(error)
     }
 }
 
@@ -274,6 +295,8 @@ pub enum Misuse {
     NoBody,
     /// An address outside ASCII in a mail transaction that was not begun with SMTPUTF8 (RFC 6531 §3.4).
     NeedsSmtpUtf8,
+    /// REQUIRETLS on a connection that is not under verified TLS (RFC 8689 §4.2.1).
+    NeedsTls,
     /// More octets were reported as accepted than were on offer.
     AdvancedTooFar,
     /// The body's length is not the one declared.
@@ -307,6 +330,7 @@ impl fmt::Display for Misuse {
             Misuse::NeedsSmtpUtf8 => {
                 f.write_str("an address outside ASCII needs the SMTPUTF8 parameter on MAIL")
             }
+            Misuse::NeedsTls => f.write_str("REQUIRETLS needs a connection under verified TLS"),
             Misuse::AdvancedTooFar => f.write_str("more octets were reported as accepted than were on offer"),
             Misuse::SizeMismatch { declared, supplied } => {
                 write!(f, "the body was declared with {declared} octets but {supplied} were supplied")

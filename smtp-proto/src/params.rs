@@ -9,7 +9,10 @@
 //! To add a parameter: a field and its setter, a line in `write_to`, a line in `required_extensions`, and its
 //! keyword among those that `raw` leaves to the setters.
 
+mod decimal;
+mod deliver_by;
 mod error;
+mod hold;
 mod mail;
 mod raw;
 mod rcpt;
@@ -17,7 +20,9 @@ mod xtext;
 
 #[cfg(test)]
 use crate::body::BodyKind;
-pub use error::{ParameterError, ParameterErrorKind};
+pub use deliver_by::DeliverBy;
+pub use error::{OutOfRange, ParameterError, ParameterErrorKind};
+pub use hold::{DateTime, Hold};
 pub use mail::{MailParameters, Ret};
 pub use rcpt::{Notify, NotifyOn, RcptParameters};
 pub use xtext::xtext;

@@ -9,7 +9,7 @@ use smtp_proto::command::{AuthCommand, Command, CommandError};
 use smtp_proto::connection::{Connection, Peer, TlsPolicy};
 use smtp_proto::error::{Error, Misuse};
 use smtp_proto::flow::{Flow, Open, Send, SendError, SendOptions, Step};
-use smtp_proto::params::{MailParameters, RcptParameters};
+use smtp_proto::params::{Hold, MailParameters, RcptParameters};
 use smtp_proto::path::{ClientName, ForwardPath, Mailbox, ReversePath};
 use smtp_tests::script::{Script, envelope};
 
@@ -27,7 +27,7 @@ fn ready(keywords: &[&str]) -> Connection {
     connection
 }
 
-const EVERYTHING: [&str; 12] = [
+const EVERYTHING: [&str; 13] = [
     "SIZE",
     "8BITMIME",
     "SMTPUTF8",
@@ -37,6 +37,7 @@ const EVERYTHING: [&str; 12] = [
     "BINARYMIME",
     "REQUIRETLS",
     "DELIVERBY",
+    "FUTURERELEASE",
     "VRFY",
     "EXPN",
     "PIPELINING",
@@ -111,6 +112,10 @@ const WAYS: &[(&str, Way)] = &[
         let mailbox: Mailbox = format!("\"{s}\"@example.org").parse().map_err(told)?;
         mail(c, &from(), MailParameters::new().auth(Some(&mailbox)))
     }),
+    ("HOLDUNTIL", |c, s| {
+        let hold = Hold::Until(s.parse().map_err(told)?);
+        mail(c, &from(), MailParameters::new().hold(hold).map_err(told)?)
+    }),
     ("MAIL raw keyword", |c, s| mail(c, &from(), MailParameters::new().raw(s, Some("v")).map_err(told)?)),
     ("MAIL raw value", |c, s| mail(c, &from(), MailParameters::new().raw("XFOO", Some(s)).map_err(told)?)),
     ("ORCPT type", |c, s| rcpt(c, &to(), &RcptParameters::new().orcpt(s, "a@b").map_err(told)?)),
@@ -171,6 +176,7 @@ fn good(name: &str) -> &'static str {
         "MAIL" | "RCPT" | "RCPT brackets" | "ORCPT" | "ORCPT utf-8" => "user@example.org",
         "mechanism" => "X",
         "custom" => "XFOO",
+        "HOLDUNTIL" => "2026-08-03T12:00:00Z",
         "MAIL escaped" => "bc",
         _ => "example",
     }
@@ -294,7 +300,7 @@ fn i03_a_parameter_is_one_parameter() {
         assert!(MailParameters::new().raw(text, None).is_err(), "keyword {text:?}");
         assert!(RcptParameters::new().raw(text, None).is_err(), "keyword {text:?}");
     }
-    for taken in ["SIZE", "size", "Body", "SMTPUTF8", "RET", "ENVID", "AUTH"] {
+    for taken in ["SIZE", "size", "Body", "SMTPUTF8", "RET", "ENVID", "AUTH", "REQUIRETLS", "By", "HOLDFOR"] {
         assert!(MailParameters::new().raw(taken, Some("1")).is_err(), "{taken}");
     }
 }

@@ -15,8 +15,9 @@ impl Connection {
     /// Queues a command. It leaves when RFC 2920, the server's PIPELINING and the window allow.
     ///
     /// # Errors
-    /// [`Error::Misuse`], [`Error::Command`], [`Error::Unsupported`] or [`Error::TooLarge`]: nothing was queued
-    /// and the connection is as usable as before. [`Error::Poisoned`] if it is lost.
+    /// [`Error::Misuse`], [`Error::Command`], [`Error::Unsupported`], [`Error::TooLarge`], [`Error::OutOfRange`] or
+    /// [`Error::LimitReached`]: nothing was queued and the connection is as usable as before. [`Error::Poisoned`] if
+    /// it is lost.
     pub fn command(&mut self, command: Command<'_>) -> Result<CommandId, Error> {
         self.alive()?;
         let stage = stage_of(&command);
@@ -45,6 +46,7 @@ impl Connection {
         if let Command::Data(data) = command {
             self.data = Some(data);
         }
+        self.count(&command);
         self.trace_command(&command);
         self.queued(next);
         Ok(id)
@@ -82,6 +84,7 @@ impl Connection {
             // It would take BDAT, which this version does not speak.
             return Err(Error::Unsupported(Extension::BinaryMime));
         }
+        self.check_mail_limits(parameters)?;
         for extension in parameters.required_extensions() {
             self.require(extension)?;
         }
@@ -103,7 +106,7 @@ impl Connection {
             self.require(Extension::SmtpUtf8)?;
             return Err(Misuse::NeedsSmtpUtf8.into());
         }
-        Ok(())
+        self.check_rcpt_limits(path)
     }
 
     fn require(&self, extension: Extension) -> Result<(), Error> {

@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod event;
 mod input;
+mod limits;
 mod output;
 mod phase;
 mod pipeline;
@@ -35,6 +36,7 @@ use crate::path::{ClientName, ReversePath};
 use crate::reply::ReplyParser;
 use crate::sasl::ServerInfo;
 use crate::security::{Security, VerifiedName};
+use limits::Counts;
 use phase::Phase;
 use pipeline::Pipeline;
 
@@ -92,6 +94,8 @@ pub struct Connection {
     body_kind: BodyKind,
     /// The size that MAIL declared.
     declared_size: Option<u64>,
+    /// What counts against the limits the server declares.
+    counts: Counts,
     data: Option<DataCommand>,
     body: Option<BodyEncoder>,
     first_long_line: Option<u64>,
@@ -151,6 +155,7 @@ impl Connection {
             smtp_utf8: false,
             body_kind: BodyKind::SevenBit,
             declared_size: None,
+            counts: Counts::default(),
             data: None,
             body: None,
             first_long_line: None,
