@@ -295,6 +295,9 @@ pub enum Misuse {
     NoBody,
     /// An address outside ASCII in a mail transaction that was not begun with SMTPUTF8 (RFC 6531 §3.4).
     NeedsSmtpUtf8,
+    /// HELO is forced by [`Quirks`](crate::connection::Quirks), and leaves no way to the STARTTLS that the TLS policy
+    /// requires.
+    HeloWithoutTls,
     /// REQUIRETLS on a connection that is not under verified TLS (RFC 8689 §4.2.1).
     NeedsTls,
     /// More octets were reported as accepted than were on offer.
@@ -329,6 +332,9 @@ impl fmt::Display for Misuse {
             Misuse::NoBody => f.write_str("no message body is due"),
             Misuse::NeedsSmtpUtf8 => {
                 f.write_str("an address outside ASCII needs the SMTPUTF8 parameter on MAIL")
+            }
+            Misuse::HeloWithoutTls => {
+                f.write_str("HELO is forced, and cannot be followed by the STARTTLS that is required")
             }
             Misuse::NeedsTls => f.write_str("REQUIRETLS needs a connection under verified TLS"),
             Misuse::AdvancedTooFar => f.write_str("more octets were reported as accepted than were on offer"),

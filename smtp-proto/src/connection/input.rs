@@ -156,7 +156,10 @@ impl Connection {
     /// What a verdict changes besides the cursors.
     fn take_effect(&mut self, stage: Stage, verdict: Verdict, reply: &Reply) -> Result<(), Error> {
         match (stage, verdict) {
-            (Stage::Ehlo, Verdict::Done) => self.capabilities = Capabilities::parse(reply.lines()),
+            (Stage::Ehlo, Verdict::Done) => {
+                self.capabilities = Capabilities::parse(reply.lines());
+                self.config.quirks.apply(&mut self.capabilities);
+            }
             (Stage::StartTls, Verdict::Done) => {
                 // RFC 3207 §4.2, §6: the server may say nothing more in clear; discarding it would hide an attack.
                 if !self.parser.unread().is_empty() {

@@ -13,6 +13,7 @@ mod limits;
 mod output;
 mod phase;
 mod pipeline;
+mod quirks;
 mod timeout;
 mod transcript;
 
@@ -24,6 +25,7 @@ pub use crate::stage::{Stage, TimeoutPhase};
 pub use config::{Config, Peer, TlsPolicy};
 pub use event::{CommandId, Event};
 pub use pipeline::Window;
+pub use quirks::Quirks;
 pub use timeout::{Timeout, Timeouts};
 pub use transcript::TranscriptEntry;
 
