@@ -13,7 +13,7 @@ use crate::body::BodyFault;
 use crate::capabilities::{Extension, Limit};
 use crate::command::CommandError;
 use crate::escape::Escaped;
-use crate::params::OutOfRange;
+use crate::params::{OutOfRange, XClientAttribute};
 use crate::path::AddressError;
 use crate::reply::{Reply, ReplyError};
 use crate::sasl::MechanismError;
@@ -29,6 +29,8 @@ pub enum Error {
     Command(CommandError),
     /// The server did not advertise an extension that the call needs. Nothing was queued.
     Unsupported(Extension),
+    /// The server offers XCLIENT, but not with this attribute. Nothing was queued.
+    UnsupportedAttribute(XClientAttribute),
     /// The message is larger than the server's advertised SIZE limit (RFC 1870). Nothing was queued.
     TooLarge {
         /// The message's octets.
@@ -114,6 +116,7 @@ impl Error {
             Error::Misuse(_)
             | Error::Command(_)
             | Error::Unsupported(_)
+            | Error::UnsupportedAttribute(_)
             | Error::TooLarge { .. }
             | Error::OutOfRange(_)
             | Error::LimitReached { .. }
@@ -177,6 +180,9 @@ impl fmt::Display for Error {
             Error::Command(error) => error.fmt(f),
             Error::Unsupported(extension) => {
                 write!(f, "the server does not offer {}", extension.keyword())
+            }
+            Error::UnsupportedAttribute(attribute) => {
+                write!(f, "the server does not offer the attribute {} of XCLIENT", attribute.as_str())
             }
             Error::TooLarge { size, limit } => {
                 write!(f, "the message has {size} octets; the server takes at most {limit}")

@@ -8,14 +8,14 @@ use crate::body::BodyKind;
 use crate::capabilities::{Capabilities, Extension};
 use crate::command::{self, AuthCommand, Command};
 use crate::error::{Error, Misuse};
-use crate::params::{MailParameters, RcptParameters};
+use crate::params::{MailParameters, RcptParameters, XClient, XClientAttribute};
 use crate::path::{ForwardPath, ReversePath};
 
 impl Connection {
     /// Queues a command. It leaves when RFC 2920, the server's PIPELINING and the window allow.
     ///
     /// # Errors
-    /// [`Error::Misuse`], [`Error::Command`], [`Error::Unsupported`], [`Error::TooLarge`], [`Error::OutOfRange`] or
+    /// [`Error::Misuse`], [`Error::Command`], [`Error::Unsupported`], [`Error::UnsupportedAttribute`], [`Error::TooLarge`], [`Error::OutOfRange`] or
     /// [`Error::LimitReached`]: nothing was queued and the connection is as usable as before. [`Error::Poisoned`] if
     /// it is lost.
     pub fn command(&mut self, command: Command<'_>) -> Result<CommandId, Error> {
@@ -70,6 +70,8 @@ impl Connection {
                 BodyKind::EightBitMime => Err(Error::Unsupported(Extension::EightBitMime)),
                 _ => Err(Error::Unsupported(Extension::BinaryMime)),
             },
+            Command::Etrn(_) => self.require(Extension::Etrn),
+            Command::XClient(client) => self.check_xclient(client),
             Command::Vrfy(text) | Command::Expn(text) | Command::Help(text) | Command::Custom(text)
                 if !text.is_ascii() =>
             {
@@ -107,6 +109,18 @@ impl Connection {
             return Err(Misuse::NeedsSmtpUtf8.into());
         }
         self.check_rcpt_limits(path)
+    }
+
+    fn check_xclient(&self, client: &XClient) -> Result<(), Error> {
+        self.require(Extension::XClient)?;
+        let offered = self.capabilities.xclient_attributes();
+        let is_missing = |attribute: &XClientAttribute| {
+            !offered.clone().any(|listed| listed.eq_ignore_ascii_case(attribute.as_str()))
+        };
+        client
+            .attributes()
+            .find(is_missing)
+            .map_or(Ok(()), |missing| Err(Error::UnsupportedAttribute(missing)))
     }
 
     fn require(&self, extension: Extension) -> Result<(), Error> {
@@ -193,6 +207,8 @@ fn stage_of(command: &Command<'_>) -> Stage {
         Command::Vrfy(_) => Stage::Vrfy,
         Command::Expn(_) => Stage::Expn,
         Command::Help(_) => Stage::Help,
+        Command::Etrn(_) => Stage::Etrn,
+        Command::XClient(_) => Stage::XClient,
         Command::Noop => Stage::Noop,
         Command::Quit => Stage::Quit,
         Command::Custom(_) => Stage::Custom,

@@ -56,19 +56,28 @@ impl Phase {
 
             (Phase::Ready, Stage::StartTls | Stage::Auth) if !idle => Err(Misuse::NotPipelined(stage)),
             (Phase::Ready, Stage::StartTls | Stage::Auth) => Ok(Phase::Decision(stage)),
+            (Phase::Ready, Stage::XClient) => Ok(Phase::Decision(stage)),
             (Phase::Ready, Stage::Mail) => Ok(Phase::Transaction { recipient: false }),
             (Phase::Ready, Stage::Rcpt | Stage::Data) => Err(Misuse::NoTransaction(stage)),
 
             (
                 Phase::Transaction { .. },
-                Stage::Ehlo | Stage::Helo | Stage::StartTls | Stage::Auth | Stage::Mail,
+                Stage::Ehlo
+                | Stage::Helo
+                | Stage::StartTls
+                | Stage::Auth
+                | Stage::Mail
+                | Stage::Etrn
+                | Stage::XClient,
             ) => Err(Misuse::InTransaction(stage)),
             (Phase::Transaction { .. }, Stage::Rcpt) => Ok(Phase::Transaction { recipient: true }),
             (Phase::Transaction { recipient: true }, Stage::Data) => Ok(Phase::Decision(stage)),
             (Phase::Transaction { recipient: false }, Stage::Data) => Err(Misuse::NoRecipient),
 
             (_, Stage::Rset) => Ok(Phase::Ready),
-            (same, Stage::Noop | Stage::Vrfy | Stage::Expn | Stage::Help | Stage::Custom) => Ok(same),
+            (same, Stage::Noop | Stage::Vrfy | Stage::Expn | Stage::Help | Stage::Etrn | Stage::Custom) => {
+                Ok(same)
+            }
             // Never queued as commands: the one is the server's, the other is made by `finish_body`.
             (_, Stage::Greeting | Stage::EndOfData) => Err(Misuse::NoBody),
         }
@@ -82,6 +91,7 @@ impl Phase {
             // The server's state is unchanged (RFC 5321 §4.1.4), but what it offers is no longer known.
             (Stage::Ehlo | Stage::Helo, _) => Phase::Hello,
             (Stage::StartTls, Verdict::Done) => Phase::TlsPending,
+            (Stage::XClient, Verdict::Done) => Phase::Hello,
             (Stage::Auth, Verdict::GoOn) => Phase::Challenge,
             (Stage::Auth, _) => Phase::Ready,
             (Stage::Mail, Verdict::Done) => Phase::Transaction { recipient: false },
@@ -111,20 +121,22 @@ pub(super) enum Verdict {
     Unexpected,
 }
 
-/// Judges a reply (RFC 5321 §4.3.2, RFC 3207 §4, RFC 4954 §4).
+/// Judges a reply (RFC 5321 §4.3.2, RFC 3207 §4, RFC 4954 §4, Postfix's XCLIENT_README).
 pub(super) fn verdict(stage: Stage, reply: &Reply) -> Verdict {
     match (stage, reply.code().get()) {
         // Whatever a server says to QUIT, it is quitting.
         (Stage::Quit, _) => Verdict::Done,
         (_, 421 | 221) => Verdict::Closing,
-        (Stage::Greeting | Stage::StartTls, 220) => Verdict::Done,
+        (Stage::Greeting | Stage::StartTls | Stage::XClient, 220) => Verdict::Done,
         (Stage::Greeting | Stage::StartTls, 400..=599) => Verdict::Fatal,
         (Stage::Greeting | Stage::StartTls, _) => Verdict::Unexpected,
         (Stage::Auth, 334) => Verdict::GoOn,
         (Stage::Auth, 235) => Verdict::Done,
         (Stage::Ehlo | Stage::Helo, 250) => Verdict::Done,
         (Stage::Data, 354) => Verdict::GoOn,
-        (Stage::Auth | Stage::Ehlo | Stage::Helo | Stage::Data, 200..=399) => Verdict::Unexpected,
+        (Stage::Auth | Stage::Ehlo | Stage::Helo | Stage::Data | Stage::XClient, 200..=399) => {
+            Verdict::Unexpected
+        }
         (_, 200..=299) => Verdict::Done,
         (Stage::Custom, 300..=399) => Verdict::GoOn,
         (_, 300..=399) => Verdict::Unexpected,

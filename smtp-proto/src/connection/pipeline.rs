@@ -296,6 +296,8 @@ fn ends_group(stage: Stage) -> bool {
         | Stage::Quit
         // RFC 2920 does not place these; alone is always right.
         | Stage::Help
+        | Stage::Etrn
+        | Stage::XClient
         | Stage::Custom => true,
         Stage::Mail | Stage::Rcpt | Stage::Rset | Stage::EndOfData => false,
     }

@@ -11,6 +11,7 @@ mod open;
 mod outcome;
 mod quit;
 mod send;
+mod xclient;
 
 pub use authenticate::Authenticate;
 pub use data::{BeginData, FinishData};
@@ -19,6 +20,7 @@ pub use open::{Hello, Open, StartTls};
 pub use outcome::{Delivery, RecipientOutcome, SendError, queue_id};
 pub use quit::Quit;
 pub use send::{Body, Envelope, Recipient, RecipientPolicy, Send, SendOptions};
+pub use xclient::XClient;
 
 use crate::connection::{Connection, TlsUpgrade};
 use crate::error::Error;

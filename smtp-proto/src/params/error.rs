@@ -82,6 +82,8 @@ pub enum ParameterErrorKind {
     HoldFor,
     /// A moment is not an RFC 3339 `date-time` in UTC, or does not exist (RFC 4865 §3).
     DateTime,
+    /// An attribute of XCLIENT is empty or holds a control character.
+    Attribute,
 }
 
 impl fmt::Display for ParameterErrorKind {
@@ -100,6 +102,7 @@ impl fmt::Display for ParameterErrorKind {
             Self::Priority => "priority not from -9 to 9",
             Self::HoldFor => "time to hold the message for 0, or of more than nine digits",
             Self::DateTime => "not a date and time in UTC",
+            Self::Attribute => "attribute empty or with a control character",
         })
     }
 }

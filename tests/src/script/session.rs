@@ -7,9 +7,10 @@ use smtp_proto::command::{Command, DataCommand};
 use smtp_proto::connection::{Connection, Timeout};
 use smtp_proto::error::Error;
 use smtp_proto::flow::{
-    Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello, Open, Quit,
-    Send, SendError, SendOptions, StartTls, Step,
+    self, Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello, Open,
+    Quit, Send, SendError, SendOptions, StartTls, Step,
 };
+use smtp_proto::params::XClient;
 use smtp_proto::reply::Reply;
 use smtp_proto::sasl::Mechanism;
 
@@ -72,6 +73,14 @@ impl Session {
     /// The flow's.
     pub fn hello(&mut self) -> Result<Reply, Error> {
         self.run(Hello::new(), &[])
+    }
+
+    /// XCLIENT, EHLO.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn xclient(&mut self, client: &XClient) -> Result<Reply, Error> {
+        self.run(flow::XClient::new(client), &[])
     }
 
     /// STARTTLS, handshake, EHLO.
