@@ -270,3 +270,23 @@ fn limits_that_are_none_limit_nothing() {
         });
     }
 }
+
+#[test]
+fn a_message_to_more_recipients_than_the_server_takes_is_not_begun() {
+    for (offer, limit, max) in [
+        ("LIMITS RCPTMAX=2", Limit::RcptMax, 2),
+        ("LIMITS RCPTMAX=5 RCPTDOMAINMAX=1", Limit::RcptDomainMax, 1),
+    ] {
+        clear(&hello(&["PIPELINING", offer])).run(|session| {
+            session.open().unwrap();
+            let to = ["a@one.example", "b@one.example", "c@two.example"];
+            let error = session.send(&envelope(FROM, &to), BODY).unwrap_err();
+            let reached = Error::LimitReached { limit, max };
+            assert!(matches!(&error, SendError::NotSent { cause, .. } if *cause == reached), "{error:?}");
+            assert!(session.connection().is_idle() && !session.connection().in_transaction());
+            let paths: Vec<ForwardPath> = to.iter().map(|path| path.parse().unwrap()).collect();
+            assert_eq!(session.connection().check_recipients(&paths), Err(reached));
+            assert_eq!(session.connection().check_recipients(&paths[..2]), Ok(()));
+        });
+    }
+}

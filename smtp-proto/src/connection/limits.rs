@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 
 use super::Connection;
-use crate::capabilities::Limit;
+use crate::capabilities::{Limit, Limits};
 use crate::command::Command;
 use crate::error::{Error, Misuse};
 use crate::params::{Hold, MailParameters, OutOfRange};
@@ -12,7 +12,7 @@ use crate::path::ForwardPath;
 
 /// What has been said in this session of what RFC 9422 limits. A command counts when it is queued: whether the
 /// server accepts it does not matter to the limits.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Counts {
     mails: u64,
     /// In the latest mail transaction.
@@ -27,6 +27,28 @@ impl Connection {
     #[must_use]
     pub fn transactions_left(&self) -> Option<u64> {
         self.capabilities.limits().mail_max.map(|max| max.saturating_sub(self.counts.mails))
+    }
+
+    /// Whether one mail transaction, begun after all that is queued, may have all these recipients as far as the
+    /// server's limits go (RFC 9422, `RCPTMAX` and `RCPTDOMAINMAX`).
+    ///
+    /// # Errors
+    /// [`Error::LimitReached`] with the limit that the first recipient too many would go beyond.
+    pub fn check_recipients<'p>(
+        &self,
+        recipients: impl IntoIterator<Item = &'p ForwardPath>,
+    ) -> Result<(), Error> {
+        let limits = self.capabilities.limits();
+        if limits == Limits::default() {
+            return Ok(());
+        }
+        let mut counts = self.counts.clone();
+        counts.add_mail();
+        recipients.into_iter().try_for_each(|path| {
+            counts.check_rcpt(&limits, path)?;
+            counts.add_rcpt(&limits, path);
+            Ok(())
+        })
     }
 
     /// What a MAIL with these parameters would break.
@@ -68,37 +90,45 @@ impl Connection {
 
     /// What one more RCPT would break.
     pub(super) fn check_rcpt_limits(&self, path: &ForwardPath) -> Result<(), Error> {
-        let limits = self.capabilities.limits();
+        self.counts.check_rcpt(&self.capabilities.limits(), path)
+    }
+
+    /// Counts a command that was queued.
+    pub(super) fn count(&mut self, command: &Command<'_>) {
+        match command {
+            Command::Mail(..) => self.counts.add_mail(),
+            Command::Rcpt(path, _) => self.counts.add_rcpt(&self.capabilities.limits(), path),
+            _ => {}
+        }
+    }
+}
+
+impl Counts {
+    fn add_mail(&mut self) {
+        self.mails += 1;
+        self.recipients = 0;
+    }
+
+    fn check_rcpt(&self, limits: &Limits, path: &ForwardPath) -> Result<(), Error> {
         match limits.rcpt_max {
-            Some(max) if self.counts.recipients >= max => {
+            Some(max) if self.recipients >= max => {
                 return Err(Error::LimitReached { limit: Limit::RcptMax, max });
             }
             _ => {}
         }
-        match (limits.rcpt_domain_max, domain_of(path)) {
-            (Some(max), Some(domain))
-                if self.counts.domains.len() as u64 >= max && !self.counts.domains.contains(&domain) =>
-            {
+        let Some(max) = limits.rcpt_domain_max else { return Ok(()) };
+        match domain_of(path) {
+            Some(domain) if self.domains.len() as u64 >= max && !self.domains.contains(&domain) => {
                 Err(Error::LimitReached { limit: Limit::RcptDomainMax, max })
             }
             _ => Ok(()),
         }
     }
 
-    /// Counts a command that was queued.
-    pub(super) fn count(&mut self, command: &Command<'_>) {
-        match command {
-            Command::Mail(..) => {
-                self.counts.mails += 1;
-                self.counts.recipients = 0;
-            }
-            Command::Rcpt(path, _) => {
-                self.counts.recipients += 1;
-                if self.capabilities.limits().rcpt_domain_max.is_some() {
-                    self.counts.domains.extend(domain_of(path));
-                }
-            }
-            _ => {}
+    fn add_rcpt(&mut self, limits: &Limits, path: &ForwardPath) {
+        self.recipients += 1;
+        if limits.rcpt_domain_max.is_some() {
+            self.domains.extend(domain_of(path));
         }
     }
 }

@@ -268,6 +268,7 @@ impl<'a> Send<'a> {
 
     /// What RCPT would refuse locally is found before MAIL, so that nothing is half sent.
     fn check_recipients(&self, connection: &Connection) -> Result<(), Error> {
+        connection.check_recipients(self.envelope.recipients.iter().map(|r| &r.forward_path))?;
         let mut line = Vec::new();
         for recipient in &self.envelope.recipients {
             for extension in recipient.parameters.required_extensions() {
