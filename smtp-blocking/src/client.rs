@@ -356,7 +356,7 @@ impl<S: Stream> Client<S> {
     }
 
     /// Tells a server that trusts this client for whom it speaks, and introduces the client again, as the server
-    /// wants it after that. Returns the reply to that introduction.
+    /// wants it after that. Returns the reply to the former.
     ///
     /// # Errors
     /// The server's refusal, after which the session goes on as it was, or the connection's failure; an attribute

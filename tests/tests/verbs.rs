@@ -131,11 +131,28 @@ fn xclient_under_tls_stays_under_tls() {
         format!("{}{XCLIENT}S: 220 hi spike\n{}", hello_tls(&[OFFER]), ehlo(&["STARTTLS", "SIZE 5"]));
     secure(&script).run(|session| {
         session.open().unwrap();
-        session.xclient(&client()).unwrap();
+        assert_eq!(session.xclient(&client()).unwrap().text(), b"hi spike");
         let connection = session.connection();
         assert!(connection.security().is_tls());
         assert_eq!(connection.command(Command::StartTls), Err(Misuse::AlreadyTls.into()));
         assert_eq!(connection.capabilities().size_limit(), Some(5));
+    });
+}
+
+#[test]
+fn t14_the_tls_policy_holds_after_xclient_too() {
+    let script = format!(
+        "{}{XCLIENT}S: 220 hi spike\n{}C: STARTTLS\nS: 220 go\ntls\n{}",
+        hello(&[OFFER]),
+        ehlo(&["STARTTLS"]),
+        ehlo(&["SIZE 5"])
+    );
+    Scenario::new(config(TlsPolicy::Opportunistic)).script(script).run(|session| {
+        session.open().unwrap();
+        assert!(!session.connection().security().is_tls());
+        session.xclient(&client()).unwrap();
+        assert!(session.connection().security().is_tls());
+        assert_eq!(session.connection().capabilities().size_limit(), Some(5));
     });
 }
 
