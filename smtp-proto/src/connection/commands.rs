@@ -61,6 +61,8 @@ impl Connection {
             Command::Auth(auth) if !self.capabilities.auth_mechanisms().contains(auth.mechanism) => {
                 Err(Error::Unsupported(Extension::Auth))
             }
+            Command::Etrn(_) => self.require(Extension::Etrn),
+            Command::XClient(client) => self.check_xclient(client),
             Command::Mail(path, parameters) => self.check_mail(path, parameters),
             Command::Rcpt(path, parameters) => self.check_rcpt(path, parameters),
             // DATA carries no more than what MAIL declared, and never BINARYMIME (RFC 6152 §3, RFC 3030 §3).
@@ -70,8 +72,6 @@ impl Connection {
                 BodyKind::EightBitMime => Err(Error::Unsupported(Extension::EightBitMime)),
                 _ => Err(Error::Unsupported(Extension::BinaryMime)),
             },
-            Command::Etrn(_) => self.require(Extension::Etrn),
-            Command::XClient(client) => self.check_xclient(client),
             Command::Vrfy(text) | Command::Expn(text) | Command::Help(text) | Command::Custom(text)
                 if !text.is_ascii() =>
             {
@@ -86,7 +86,6 @@ impl Connection {
             // It would take BDAT, which this version does not speak.
             return Err(Error::Unsupported(Extension::BinaryMime));
         }
-        self.check_mail_limits(parameters)?;
         for extension in parameters.required_extensions() {
             self.require(extension)?;
         }
@@ -94,6 +93,7 @@ impl Connection {
             self.require(Extension::SmtpUtf8)?;
             return Err(Misuse::NeedsSmtpUtf8.into());
         }
+        self.check_mail_limits(parameters)?;
         match (parameters.declared_size(), self.capabilities.size_limit()) {
             (Some(size), Some(limit)) if size > limit => Err(Error::TooLarge { size, limit }),
             _ => Ok(()),

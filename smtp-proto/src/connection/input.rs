@@ -167,13 +167,13 @@ impl Connection {
                 }
                 self.capabilities = Capabilities::default();
             }
-            (Stage::Auth, Verdict::Done) => self.authenticated = true,
             (Stage::XClient, Verdict::Done) => {
                 // The server has forgotten EHLO and AUTH, as on a new connection.
                 self.capabilities = Capabilities::default();
                 self.authenticated = false;
                 self.credentials_said = false;
             }
+            (Stage::Auth, Verdict::Done) => self.authenticated = true,
             (Stage::Data, Verdict::GoOn) => {
                 self.body = self.data.map(|data| BodyEncoder::new(data.rules));
                 self.pipeline.begin_body();

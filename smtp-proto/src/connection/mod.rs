@@ -38,7 +38,6 @@ use crate::path::{ClientName, ReversePath};
 use crate::reply::ReplyParser;
 use crate::sasl::ServerInfo;
 use crate::security::{Security, VerifiedName};
-use limits::Counts;
 use phase::Phase;
 use pipeline::Pipeline;
 
@@ -86,6 +85,8 @@ pub struct Connection {
     /// The receiving cursor.
     receiving: Phase,
     capabilities: Capabilities,
+    /// What counts against the limits the server declares.
+    counts: limits::Counts,
     security: Security,
     authenticated: bool,
     /// Whether the AUTH exchange under way has had a response in it.
@@ -96,8 +97,6 @@ pub struct Connection {
     body_kind: BodyKind,
     /// The size that MAIL declared.
     declared_size: Option<u64>,
-    /// What counts against the limits the server declares.
-    counts: Counts,
     data: Option<DataCommand>,
     body: Option<BodyEncoder>,
     first_long_line: Option<u64>,
@@ -148,6 +147,7 @@ impl Connection {
             sending: phase,
             receiving: phase,
             capabilities: Capabilities::default(),
+            counts: limits::Counts::default(),
             security: match peer {
                 Peer::Local => Security::LocalPlaintext,
                 Peer::Remote => Security::Plaintext,
@@ -157,7 +157,6 @@ impl Connection {
             smtp_utf8: false,
             body_kind: BodyKind::SevenBit,
             declared_size: None,
-            counts: Counts::default(),
             data: None,
             body: None,
             first_long_line: None,

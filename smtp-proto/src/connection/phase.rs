@@ -62,17 +62,12 @@ impl Phase {
 
             (
                 Phase::Transaction { .. },
-                Stage::Ehlo
-                | Stage::Helo
-                | Stage::StartTls
-                | Stage::Auth
-                | Stage::Mail
-                | Stage::Etrn
-                | Stage::XClient,
+                Stage::Ehlo | Stage::Helo | Stage::StartTls | Stage::Auth | Stage::Mail,
             ) => Err(Misuse::InTransaction(stage)),
             (Phase::Transaction { .. }, Stage::Rcpt) => Ok(Phase::Transaction { recipient: true }),
             (Phase::Transaction { recipient: true }, Stage::Data) => Ok(Phase::Decision(stage)),
             (Phase::Transaction { recipient: false }, Stage::Data) => Err(Misuse::NoRecipient),
+            (Phase::Transaction { .. }, Stage::Etrn | Stage::XClient) => Err(Misuse::InTransaction(stage)),
 
             (_, Stage::Rset) => Ok(Phase::Ready),
             (same, Stage::Noop | Stage::Vrfy | Stage::Expn | Stage::Help | Stage::Etrn | Stage::Custom) => {
@@ -121,22 +116,22 @@ pub(super) enum Verdict {
     Unexpected,
 }
 
-/// Judges a reply (RFC 5321 §4.3.2, RFC 3207 §4, RFC 4954 §4, Postfix's XCLIENT_README).
+/// Judges a reply (RFC 5321 §4.3.2, RFC 3207 §4, RFC 4954 §4).
 pub(super) fn verdict(stage: Stage, reply: &Reply) -> Verdict {
     match (stage, reply.code().get()) {
         // Whatever a server says to QUIT, it is quitting.
         (Stage::Quit, _) => Verdict::Done,
         (_, 421 | 221) => Verdict::Closing,
         (Stage::Greeting | Stage::StartTls | Stage::XClient, 220) => Verdict::Done,
+        // Postfix, XCLIENT_README: the server greets anew, or refuses.
+        (Stage::XClient, 200..=399) => Verdict::Unexpected,
         (Stage::Greeting | Stage::StartTls, 400..=599) => Verdict::Fatal,
         (Stage::Greeting | Stage::StartTls, _) => Verdict::Unexpected,
         (Stage::Auth, 334) => Verdict::GoOn,
         (Stage::Auth, 235) => Verdict::Done,
         (Stage::Ehlo | Stage::Helo, 250) => Verdict::Done,
         (Stage::Data, 354) => Verdict::GoOn,
-        (Stage::Auth | Stage::Ehlo | Stage::Helo | Stage::Data | Stage::XClient, 200..=399) => {
-            Verdict::Unexpected
-        }
+        (Stage::Auth | Stage::Ehlo | Stage::Helo | Stage::Data, 200..=399) => Verdict::Unexpected,
         (_, 200..=299) => Verdict::Done,
         (Stage::Custom, 300..=399) => Verdict::GoOn,
         (_, 300..=399) => Verdict::Unexpected,

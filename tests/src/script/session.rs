@@ -7,8 +7,8 @@ use smtp_proto::command::{Command, DataCommand};
 use smtp_proto::connection::{Connection, Timeout};
 use smtp_proto::error::Error;
 use smtp_proto::flow::{
-    self, Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello, Open,
-    Quit, Send, SendError, SendOptions, StartTls, Step,
+    Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello, Open, Quit,
+    Send, SendError, SendOptions, StartTls, Step,
 };
 use smtp_proto::params::XClient;
 use smtp_proto::reply::Reply;
@@ -80,7 +80,7 @@ impl Session {
     /// # Errors
     /// The flow's.
     pub fn xclient(&mut self, client: &XClient) -> Result<Reply, Error> {
-        self.run(flow::XClient::new(client), &[])
+        self.run(smtp_proto::flow::XClient::new(client), &[])
     }
 
     /// STARTTLS, handshake, EHLO.
