@@ -1,15 +1,22 @@
 //! The `command` target: the input is a command whose arguments an application took from its users.
 
+mod line;
+
 use std::borrow::Cow;
 use std::fmt::{Debug, Display};
+use std::net::IpAddr;
 
 use arbitrary::{Arbitrary, Unstructured};
 use smtp_proto::body::{BodyKind, BodyRules};
 use smtp_proto::command::{
     AuthCommand, Command, CommandError, DataCommand, MAX_AUTH_LINE, MAX_LINE, MAX_MAIL_LINE,
 };
-use smtp_proto::params::{MailParameters, Notify, NotifyOn, RcptParameters, Ret};
+use smtp_proto::params::{
+    DateTime, DeliverBy, Hold, MailParameters, Notify, NotifyOn, ParameterError, RcptParameters, Ret, XClient,
+};
 use smtp_proto::path::{ClientName, ForwardPath, Mailbox, ReversePath};
+
+use line::{decode_base64, decode_xtext, decoded, said};
 
 /// Asserts that a command is refused, with nothing written, or is exactly one line that says what was asked
 /// for and nothing else.
@@ -51,6 +58,8 @@ impl Input<'_> {
             b'X' => free_text("EXPN ", text, Command::Expn(text)),
             b'?' if text.is_empty() => fixed("HELP", Command::Help("")),
             b'?' => free_text("HELP ", text, Command::Help(text)),
+            b'e' => free_text("ETRN ", text, Command::Etrn(text)),
+            b'x' => self.xclient(),
             b'C' => free_text("", text, Command::Custom(text)),
             b'S' => fixed("STARTTLS", Command::StartTls),
             b'D' => {
@@ -97,6 +106,45 @@ impl Input<'_> {
         assert_eq!(format!("{command:?}"), format!("{other:?}"), "a secret is not shown");
     }
 
+    /// Attributes: `n`, `h` or `l` and a text, `a` and an address, `p` and a port.
+    fn xclient(&self) {
+        let mut client = XClient::new();
+        let mut expected: Vec<(&str, String)> = Vec::new();
+        for (kind, argument) in self.options() {
+            let before = client.clone();
+            let (name, with) = match kind {
+                b'n' => ("NAME", before.name(&argument)),
+                b'h' => ("HELO", before.helo(&argument)),
+                b'l' => ("LOGIN", before.login(&argument)),
+                b'a' => match argument.parse::<IpAddr>() {
+                    Ok(address) => ("ADDR", Ok(before.addr(address))),
+                    Err(_) => continue,
+                },
+                _ => match argument.parse() {
+                    Ok(port) => ("PORT", Ok(before.port(port))),
+                    Err(_) => continue,
+                },
+            };
+            let Some(with) = accepted(with) else { continue };
+            client = with;
+            let value = match (name, argument.parse()) {
+                ("ADDR", Ok(IpAddr::V6(address))) => format!("IPV6:{address}"),
+                ("PORT", _) => argument.parse::<u16>().expect("a port").to_string(),
+                _ => argument.into_owned(),
+            };
+            match expected.iter_mut().find(|(taken, _)| *taken == name) {
+                Some((_, before)) => *before = value,
+                None => expected.push((name, value)),
+            }
+        }
+        if let Some(line) = accepted(line_of(Command::XClient(&client), MAX_LINE)) {
+            let said = line.strip_prefix("XCLIENT ").expect("the verb").split(' ');
+            let said = said.map(|attribute| attribute.split_once('=').expect("a value"));
+            let said: Vec<_> = said.map(|(name, value)| (name, decode_xtext(value))).collect();
+            assert_eq!(said, expected);
+        }
+    }
+
     fn mail(&self, text: &str) {
         let Some(path) = accepted(text.parse::<ReversePath>()) else { return };
         same_text(text, path.as_str());
@@ -104,7 +152,7 @@ impl Input<'_> {
         assert_eq!(path.mailbox().is_some(), !path.is_null());
         let mut parameters = MailParameters::new();
         // The keywords in the order in which they are sent, each with its value as it was before encoding.
-        let mut expected: [Option<(String, Option<String>)>; 6] = Default::default();
+        let mut expected: [Option<(String, Option<String>)>; 10] = Default::default();
         let mut raw = Vec::new();
         for (kind, argument) in self.options() {
             let before = parameters.clone();
@@ -140,6 +188,39 @@ impl Input<'_> {
                     let submitter = accepted(argument.parse::<Mailbox>());
                     parameters = parameters.auth(submitter.as_ref());
                     expected[5] = said("AUTH", submitter.as_ref().map_or("<>", Mailbox::as_str));
+                }
+                b't' => {
+                    parameters = parameters.require_tls();
+                    expected[6] = Some(("REQUIRETLS".to_owned(), None));
+                }
+                b'd' => {
+                    if let Some((deliver_by, value)) = accepted(deliver_by(&argument)) {
+                        parameters = parameters.deliver_by(deliver_by);
+                        expected[7] = said("BY", &value);
+                    }
+                }
+                b'p' => match accepted(parameters.mt_priority(argument.parse().unwrap_or(i8::MAX))) {
+                    Some(with) => {
+                        parameters = with;
+                        expected[8] =
+                            said("MT-PRIORITY", &argument.parse::<i8>().expect("a number").to_string());
+                    }
+                    None => parameters = before,
+                },
+                b'h' => {
+                    let (keyword, hold) = match argument.parse() {
+                        Ok(seconds) => ("HOLDFOR", Ok(Hold::For(seconds))),
+                        Err(_) => ("HOLDUNTIL", argument.parse::<DateTime>().map(Hold::Until)),
+                    };
+                    match accepted(hold.and_then(|hold| parameters.hold(hold))) {
+                        Some(with) => {
+                            parameters = with;
+                            let value =
+                                argument.parse::<u32>().map_or(argument.into_owned(), |n| n.to_string());
+                            expected[9] = said(keyword, &value);
+                        }
+                        None => parameters = before,
+                    }
                 }
                 _ => {
                     let (keyword, value) = keyword_and_value(&argument);
@@ -258,6 +339,22 @@ fn notify(choice: usize) -> (Notify, String) {
     }
 }
 
+/// `R` or another letter for the mode, `T` for the trace, and seconds.
+fn deliver_by(argument: &str) -> Result<(DeliverBy, String), ParameterError> {
+    let (argument, trace) = argument.strip_suffix('T').map_or((argument, ""), |argument| (argument, "T"));
+    let (deliver_by, value) = match argument.strip_prefix('R') {
+        Some(seconds) => {
+            let seconds = seconds.parse().unwrap_or(0);
+            (DeliverBy::or_return(seconds)?, format!("{seconds};R{trace}"))
+        }
+        None => {
+            let seconds = argument.parse().unwrap_or(i32::MIN);
+            (DeliverBy::or_notify(seconds)?, format!("{seconds};N{trace}"))
+        }
+    };
+    Ok((if trace.is_empty() { deliver_by } else { deliver_by.trace() }, value))
+}
+
 /// The value, if there is one; an error has to be fit for a log.
 fn accepted<T, E: Debug + Display>(result: Result<T, E>) -> Option<T> {
     result
@@ -301,100 +398,4 @@ fn free_text(verb: &str, text: &str, command: Command<'_>) {
 
 fn same_text(given: &str, kept: &str) {
     assert!(given == kept || given == format!("<{kept}>"), "{given:?} became {kept:?}");
-}
-
-/// Reads a line as a server does, and returns its parameters: the path ends with the first `>` that is not in
-/// a quoted local part, and parameters stand behind one space each.
-fn said<'a>(line: &'a str, verb: &str, path: &str) -> Vec<&'a str> {
-    let argument = line.strip_prefix(verb).expect("the verb");
-    let mut quoted = false;
-    let mut escaped = false;
-    let end = argument.char_indices().find(|&(at, c)| {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = quoted,
-            '"' => quoted = at == 0,
-            '>' => return !quoted,
-            _ => {}
-        }
-        false
-    });
-    let (read, rest) = argument.split_at(end.expect("the path ends").0);
-    assert_eq!(read, path);
-    match rest.strip_prefix("> ") {
-        Some(parameters) => parameters.split(' ').collect(),
-        None => {
-            assert_eq!(rest, ">");
-            Vec::new()
-        }
-    }
-}
-
-/// Keywords and values, the values of the `encoded` ones decoded.
-fn decoded(parameters: &[&str], encoded: &[&str]) -> impl Iterator<Item = (String, Option<String>)> {
-    parameters.iter().map(|parameter| {
-        let (keyword, value) = match parameter.split_once('=') {
-            Some((keyword, value)) => (keyword, Some(value)),
-            None => (*parameter, None),
-        };
-        let value = value.map(|value| match keyword {
-            _ if !encoded.contains(&keyword) => value.to_owned(),
-            "ORCPT" => match value.split_once(';').expect("a type and an address") {
-                (utf8, address) if utf8.eq_ignore_ascii_case("utf-8") => {
-                    format!("{utf8};{}", decode_utf8_address(address))
-                }
-                (address_type, address) => format!("{address_type};{}", decode_xtext(address)),
-            },
-            _ => decode_xtext(value),
-        });
-        (keyword.to_owned(), value)
-    })
-}
-
-/// RFC 3461 §4.
-fn decode_xtext(text: &str) -> String {
-    let mut octets = text.bytes();
-    let mut decoded = Vec::new();
-    while let Some(octet) = octets.next() {
-        assert!(octet.is_ascii_graphic() && octet != b'=');
-        decoded.push(match octet {
-            b'+' => hex(octets.next()) * 16 + hex(octets.next()),
-            octet => octet,
-        });
-    }
-    String::from_utf8(decoded).expect("what was text is text")
-}
-
-fn hex(digit: Option<u8>) -> u8 {
-    match digit {
-        Some(digit @ b'0'..=b'9') => digit - b'0',
-        Some(digit @ b'A'..=b'F') => digit - b'A' + 10,
-        digit => panic!("{digit:?} is no upper-case hexadecimal digit"),
-    }
-}
-
-/// RFC 6533 §3.
-fn decode_utf8_address(mut text: &str) -> String {
-    let mut decoded = String::new();
-    while let Some((before, rest)) = text.split_once("\\x{") {
-        let (digits, after) = rest.split_once('}').expect("a closing brace");
-        let code_point = u32::from_str_radix(digits, 16).expect("hexadecimal digits");
-        decoded.push_str(before);
-        decoded.push(char::from_u32(code_point).expect("a code point"));
-        text = after;
-    }
-    decoded.push_str(text);
-    decoded
-}
-
-fn decode_base64(text: &str) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    assert_eq!(text.len() % 4, 0);
-    let mut decoded = Vec::new();
-    for quad in text.trim_end_matches('=').as_bytes().chunks(4) {
-        let value = |digit: &u8| DIGITS.iter().position(|known| known == digit).expect("a base64 digit");
-        let bits = quad.iter().fold(0, |bits, digit| bits << 6 | value(digit)) << (6 * (4 - quad.len()));
-        decoded.extend(&[(bits >> 16) as u8, (bits >> 8) as u8, bits as u8][..quad.len() - 1]);
-    }
-    decoded
 }

@@ -9,10 +9,10 @@ use smtp_proto::capabilities::Capabilities;
 use smtp_proto::command::{Command, DataCommand};
 use smtp_proto::connection::{Config, Connection, TlsPolicy, TlsUpgrade, TranscriptEntry};
 use smtp_proto::flow::{
-    Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, Flow, Open, Quit, Send, SendOptions,
-    StartTls,
+    self, Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, Flow, Hello, Open, Quit, Send,
+    SendOptions, StartTls,
 };
-use smtp_proto::params::{MailParameters, RcptParameters};
+use smtp_proto::params::{MailParameters, RcptParameters, XClient};
 use smtp_proto::path::{ClientName, ForwardPath, ReversePath};
 use smtp_proto::reply::Reply;
 use smtp_proto::sasl::{Credentials, Mechanism};
@@ -323,6 +323,7 @@ impl<S: Stream> Client<S> {
     }
 
     /// Asks whether a user or mailbox exists. Many servers answer 252, which says nothing either way.
+    /// [`VrfyAnswer`](smtp_proto::reply::VrfyAnswer) reads the reply, that of a refusal too.
     ///
     /// # Errors
     /// The server's refusal, or the connection's failure.
@@ -330,7 +331,7 @@ impl<S: Stream> Client<S> {
         self.exchange(Command::Vrfy(user), Expect::Success)
     }
 
-    /// Asks for the members of a mailing list.
+    /// Asks for the members of a mailing list. [`ExpnAnswer`](smtp_proto::reply::ExpnAnswer) reads the reply.
     ///
     /// # Errors
     /// The server's refusal, or the connection's failure.
@@ -338,12 +339,44 @@ impl<S: Stream> Client<S> {
         self.exchange(Command::Expn(list), Expect::Success)
     }
 
-    /// Asks for help, on a topic or, with an empty string, in general.
+    /// Asks for help, on a topic or, with an empty string, in general. [`HelpAnswer`](smtp_proto::reply::HelpAnswer)
+    /// reads the reply.
     ///
     /// # Errors
     /// The server's refusal, or the connection's failure.
     pub fn help(&mut self, topic: &str) -> Result<Reply, Error> {
         self.exchange(Command::Help(topic), Expect::Success)
+    }
+
+    /// Asks the server to deliver what it holds for a node: a domain, `@` and a domain for all below it too, or `#`
+    /// and the name of a queue. [`EtrnAnswer`](smtp_proto::reply::EtrnAnswer) reads the reply.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure; a node that is none is refused locally.
+    pub fn etrn(&mut self, node: &str) -> Result<Reply, Error> {
+        self.exchange(Command::Etrn(node), Expect::Success)
+    }
+
+    /// Tells a server that trusts this client for whom it speaks, and introduces the client again, as the server
+    /// wants it after that. Returns the reply to the former.
+    ///
+    /// # Errors
+    /// The server's refusal, after which the session goes on as it was, or the connection's failure; an attribute
+    /// that the server does not offer is refused locally.
+    pub fn xclient(&mut self, client: &XClient) -> Result<Reply, Error> {
+        self.open()?;
+        self.run(&mut flow::XClient::new(client), Source::None)
+    }
+
+    /// Introduces the client again, to learn what the server offers now. The client does so by itself where TLS makes
+    /// it necessary.
+    ///
+    /// # Errors
+    /// [`Misuse`](smtp_proto::Error::Misuse) inside a mail transaction; the server's refusal, after which the
+    /// connection cannot be used again, or the connection's failure.
+    pub fn renew_hello(&mut self) -> Result<Reply, Error> {
+        self.open()?;
+        self.run(&mut Hello::new(), Source::None)
     }
 
     /// Sends any other command, given without its CRLF, and returns the reply whatever its code.

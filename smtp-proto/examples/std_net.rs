@@ -38,26 +38,25 @@ fn run<F: Flow>(
 ) -> Result<F::Output, F::Error> {
     let mut clock = Clock(None);
     let mut buffer = [0; 4096];
+    let mut rest = message;
     loop {
         match flow.poll(connection)? {
             Step::Done(output) => return Ok(output),
             Step::UpgradeTls(_) => connection.tls_failed(),
+            Step::SupplyBody { .. } if rest.is_empty() => drop(connection.finish_body()),
             Step::SupplyBody { .. } => {
-                let mut rest = message;
-                while !rest.is_empty() && connection.wants_body() {
-                    let mut part = connection.body(rest)?;
-                    rest = rest.get(part.consumed()..).unwrap_or_default();
-                    // While a body is under way the only event is one that ends it.
-                    while connection.poll_event().is_ok() {
-                        let Some(slice) = part.slices().next() else { break };
-                        if let Some(n) = clock.tick(connection, stream, |stream| stream.write(slice)) {
+                // What is wrong with the octets, the flow tells.
+                let Ok(mut part) = connection.body(rest) else { continue };
+                rest = rest.get(part.consumed()..).unwrap_or_default();
+                while let Some(slice) = part.slices().next() {
+                    match clock.tick(connection, stream, |stream| stream.write(slice)) {
+                        Some(n) => {
                             part.advance(n);
                             connection.advance_output(n)?;
                         }
+                        // If that was the end, the flow says so.
+                        None => drop(flow.poll(connection)?),
                     }
-                }
-                if connection.wants_body() {
-                    connection.finish_body()?;
                 }
             }
             Step::Continue if !connection.output().is_empty() => {

@@ -8,6 +8,7 @@
 //! known here, so that the question asked before every command is one `and`.
 
 mod extension;
+mod limits;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -15,6 +16,7 @@ use core::fmt;
 
 pub use extension::Extension;
 use extension::ExtensionSet;
+pub use limits::{FutureRelease, Limit, Limits};
 
 /// The keyword whose lines are joined into one, and its form from before RFC 2554.
 const AUTH: &str = "AUTH";
@@ -109,19 +111,6 @@ impl Capabilities {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.lines.is_empty()
-    }
-
-    /// The largest message the server takes, in octets (RFC 1870).
-    ///
-    /// `None` when it names no limit: no `SIZE`, or one that is 0, absent, or not a decimal number below 2⁶⁴.
-    #[must_use]
-    pub fn size_limit(&self) -> Option<u64> {
-        let digits = self.get(Extension::Size.keyword())?;
-        // `from_str` alone would take a sign.
-        if !digits.bytes().all(|octet| octet.is_ascii_digit()) {
-            return None;
-        }
-        digits.parse().ok().filter(|&limit| limit != 0)
     }
 
     /// The SASL mechanisms the server offers (RFC 4954 §3); none when it does not offer AUTH.

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::body::BodyRules;
-use crate::params::{MailParameters, RcptParameters};
+use crate::params::{MailParameters, RcptParameters, XClient};
 use crate::path::{ClientName, ForwardPath, ReversePath};
 
 /// Longest command line in octets, CRLF included (RFC 5321 §4.5.3.1.4), without the allowances of extensions.
@@ -53,11 +53,17 @@ pub enum Command<'a> {
     Expn(&'a str),
     /// `HELP` (RFC 5321 §4.1.1.8), with a topic or an empty string.
     Help(&'a str),
+    /// `ETRN` (RFC 1985 §5), which starts the delivery of what the server holds for a node: a domain; `@` and a
+    /// domain, for that and all below it; or `#` and the name of a queue.
+    Etrn(&'a str),
+    /// `XCLIENT` (Postfix, XCLIENT_README): whom this client speaks for. The server then takes the session for a new
+    /// one, and EHLO has to come next; the flow [`XClient`](crate::flow::XClient) sees to that.
+    XClient(&'a XClient),
     /// `NOOP` (RFC 5321 §4.1.1.9).
     Noop,
     /// `QUIT` (RFC 5321 §4.1.1.10).
     Quit,
-    /// Any other command, as a whole line without its CRLF, for example `ETRN example.org`.
+    /// Any other command, as a whole line without its CRLF, for example `XFORWARD PROTO=ESMTP`.
     ///
     /// Its reply is matched like any other; commands that this enum has of its own are refused here, because
     /// the connection could not follow what they do.
@@ -144,6 +150,17 @@ impl<'a> Command<'a> {
             Command::Expn(argument) => mailbox_argument(out, "EXPN ", argument)?,
             Command::Help("") => words(out, "HELP", ""),
             Command::Help(topic) => text_argument(out, "HELP ", topic)?,
+            Command::Etrn(node) => {
+                check_node(node)?;
+                words(out, "ETRN ", node);
+            }
+            Command::XClient(client) => {
+                if client.attributes().next().is_none() {
+                    return Err(CommandError::EmptyArgument);
+                }
+                words(out, "XCLIENT", "");
+                client.write_to(out);
+            }
             Command::Noop => words(out, "NOOP", ""),
             Command::Quit => words(out, "QUIT", ""),
             Command::Custom(line) => {
@@ -252,10 +269,19 @@ fn mailbox_argument(out: &mut Vec<u8>, verb: &str, argument: &str) -> Result<(),
     Ok(())
 }
 
+/// RFC 1985 §5: a domain, which `@` widens to those below it; what stands behind `#` is the server's own affair.
+fn check_node(node: &str) -> Result<(), CommandError> {
+    let good = match node.strip_prefix('#') {
+        Some(queue) => !queue.is_empty() && queue.bytes().all(|octet| octet.is_ascii_graphic()),
+        None => ClientName::domain(node.strip_prefix('@').unwrap_or(node)).is_ok(),
+    };
+    if good { Ok(()) } else { Err(CommandError::NodeName) }
+}
+
 /// Verbs whose effect the connection has to follow, and which therefore have a variant of their own.
-const FOLLOWED: [&str; 17] = [
+const FOLLOWED: [&str; 18] = [
     "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "QUIT", "TURN",
-    "SEND", "SOML", "SAML", "ATRN", "BURL",
+    "SEND", "SOML", "SAML", "ATRN", "BURL", "XCLIENT",
 ];
 
 fn check_custom(line: &str) -> Result<(), CommandError> {
@@ -309,8 +335,11 @@ pub enum CommandError {
         /// The limit in octets.
         limit: usize,
     },
-    /// `VRFY` or `EXPN` without an argument.
+    /// `VRFY` or `EXPN` without an argument, or `XCLIENT` without an attribute.
     EmptyArgument,
+    /// An `ETRN` whose argument is not a domain, `@` and a domain, or `#` and a name of printable ASCII (RFC 1985
+    /// §5).
+    NodeName,
     /// A custom command that does not begin with a verb of letters and digits.
     Verb,
     /// A custom command whose verb has a variant of its own, because the connection follows its effect.
@@ -332,6 +361,9 @@ impl fmt::Display for CommandError {
                 write!(f, "the command line would have {len} octets; the limit is {limit}")
             }
             CommandError::EmptyArgument => f.write_str("the command needs an argument"),
+            CommandError::NodeName => {
+                f.write_str("the node is not a domain, '@' and a domain, or '#' and a name")
+            }
             CommandError::Verb => f.write_str("the command does not begin with a verb of letters and digits"),
             CommandError::FollowedVerb => {
                 f.write_str("this verb has a method of its own and cannot be sent as a custom command")

@@ -10,9 +10,10 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use crate::body::BodyFault;
-use crate::capabilities::Extension;
+use crate::capabilities::{Extension, Limit};
 use crate::command::CommandError;
 use crate::escape::Escaped;
+use crate::params::{OutOfRange, XClientAttribute};
 use crate::path::AddressError;
 use crate::reply::{Reply, ReplyError};
 use crate::sasl::MechanismError;
@@ -28,12 +29,24 @@ pub enum Error {
     Command(CommandError),
     /// The server did not advertise an extension that the call needs. Nothing was queued.
     Unsupported(Extension),
+    /// The server offers XCLIENT, but not with this attribute. Nothing was queued.
+    UnsupportedAttribute(XClientAttribute),
     /// The message is larger than the server's advertised SIZE limit (RFC 1870). Nothing was queued.
     TooLarge {
         /// The message's octets.
         size: u64,
         /// The server's limit in octets.
         limit: u64,
+    },
+    /// A parameter has a value beyond what the server said it takes. Nothing was queued.
+    OutOfRange(OutOfRange),
+    /// The session has reached a limit that the server declared (RFC 9422). Nothing was queued. The limits of a
+    /// session begin anew on another connection, that of a mail transaction with the next one.
+    LimitReached {
+        /// Which limit.
+        limit: Limit,
+        /// The most that the server takes.
+        max: u64,
     },
     /// The message's octets break the rules given for it. Found before MAIL, nothing was queued; found in
     /// the middle of a streamed body, the connection is poisoned and the message not sent.
@@ -108,7 +121,10 @@ impl Error {
             Error::Misuse(_)
             | Error::Command(_)
             | Error::Unsupported(_)
+            | Error::UnsupportedAttribute(_)
             | Error::TooLarge { .. }
+            | Error::OutOfRange(_)
+            | Error::LimitReached { .. }
             | Error::Body(_)
             | Error::Mechanism(_)
             | Error::NoMechanism
@@ -171,9 +187,14 @@ impl fmt::Display for Error {
             Error::Unsupported(extension) => {
                 write!(f, "the server does not offer {}", extension.keyword())
             }
+            Error::UnsupportedAttribute(attribute) => {
+                write!(f, "the server does not offer the attribute {} of XCLIENT", attribute.as_str())
+            }
             Error::TooLarge { size, limit } => {
                 write!(f, "the message has {size} octets; the server takes at most {limit}")
             }
+            Error::OutOfRange(error) => error.fmt(f),
+            Error::LimitReached { limit, max } => write!(f, "the server takes at most {max} {limit}"),
             Error::Body(fault) => fault.fmt(f),
             Error::Mechanism(error) => error.fmt(f),
             Error::NoMechanism => {
@@ -229,6 +250,12 @@ impl From<CommandError> for Error {
     }
 }
 
+impl From<OutOfRange> for Error {
+    fn from(error: OutOfRange) -> Self {
+        Error::OutOfRange(error)
+    }
+}
+
 impl From<AddressError> for Error {
     fn from(error: AddressError) -> Self {
         Error::Address { recipient: None, error }
@@ -269,6 +296,11 @@ pub enum Misuse {
     NoRecipient,
     /// EHLO or HELO in LMTP, or LHLO in SMTP.
     WrongProtocol,
+    /// All-or-nothing cannot be kept for an envelope that takes several mail transactions.
+    SplitAllOrNothing,
+    /// A streamed body cannot be sent again for the other recipients of an envelope that takes several mail
+    /// transactions.
+    SplitStream,
     /// A body of any octets (`BODY=BINARYMIME`) cannot follow DATA; it takes chunks (RFC 3030 §3).
     NeedsChunks,
     /// TLS is established already (RFC 3207 §4.2).
@@ -285,6 +317,11 @@ pub enum Misuse {
     NoBody,
     /// An address outside ASCII in a mail transaction that was not begun with SMTPUTF8 (RFC 6531 §3.4).
     NeedsSmtpUtf8,
+    /// HELO is forced by [`Quirks`](crate::connection::Quirks), and leaves no way to the STARTTLS that the TLS policy
+    /// requires.
+    HeloWithoutTls,
+    /// REQUIRETLS on a connection that is not under verified TLS (RFC 8689 §4.2.1).
+    NeedsTls,
     /// More octets were reported as accepted than were on offer.
     AdvancedTooFar,
     /// The body's length is not the one declared.
@@ -310,6 +347,12 @@ impl fmt::Display for Misuse {
             Misuse::NoTransaction(stage) => write!(f, "{stage} needs a mail transaction, begun by MAIL"),
             Misuse::NoRecipient => f.write_str("a message needs at least one recipient"),
             Misuse::WrongProtocol => f.write_str("SMTP begins with EHLO or HELO, and LMTP with LHLO"),
+            Misuse::SplitAllOrNothing => {
+                f.write_str("recipients split over several mail transactions cannot be all or nothing")
+            }
+            Misuse::SplitStream => {
+                f.write_str("a streamed body cannot be sent in several mail transactions; supply it whole")
+            }
             Misuse::NeedsChunks => f.write_str("a BINARYMIME body cannot follow DATA; it takes BDAT"),
             Misuse::AlreadyTls => f.write_str("TLS is established already"),
             Misuse::AlreadyAuthenticated => f.write_str("the session is authenticated already"),
@@ -320,6 +363,10 @@ impl fmt::Display for Misuse {
             Misuse::NeedsSmtpUtf8 => {
                 f.write_str("an address outside ASCII needs the SMTPUTF8 parameter on MAIL")
             }
+            Misuse::HeloWithoutTls => {
+                f.write_str("HELO is forced, and cannot be followed by the STARTTLS that is required")
+            }
+            Misuse::NeedsTls => f.write_str("REQUIRETLS needs a connection under verified TLS"),
             Misuse::AdvancedTooFar => f.write_str("more octets were reported as accepted than were on offer"),
             Misuse::SizeMismatch { declared, supplied } => {
                 write!(f, "the body was declared with {declared} octets but {supplied} were supplied")

@@ -2,7 +2,7 @@
 //! TLS library, no `std`.
 //!
 //! A [`Connection`] is one SMTP session. A [`Flow`] drives it through one job: [`flow::Open`] for greeting,
-//! EHLO and STARTTLS, [`flow::Authenticate`], [`flow::Send`] for a message, [`flow::Quit`]. The loop around
+//! EHLO and STARTTLS, [`flow::Authenticate`], [`flow::Send`] for a message, [`flow::Batch`] for many, [`flow::Quit`]. The loop around
 //! them is yours, and it moves octets without looking at them:
 //!
 //! ```
@@ -16,6 +16,7 @@
 //!     message: &[u8],
 //! ) -> Result<F::Output, F::Error> {
 //!     let mut buffer = [0; 4096];
+//!     let mut rest = message;
 //!     loop {
 //!         match flow.poll(connection)? {
 //!             Step::Done(output) => return Ok(output),
@@ -24,17 +25,15 @@
 //! #               drop(token);
 //!                 connection.tls_failed();
 //!             }
+//!             Step::SupplyBody { .. } if rest.is_empty() => drop(connection.finish_body()),
 //!             Step::SupplyBody { .. } => {
-//!                 let mut rest = message;
-//!                 while !rest.is_empty() {
-//!                     let part = connection.body(rest)?;
-//!                     for slice in part.slices() {
-//!                         stream.write_all(slice).unwrap();
-//!                     }
-//!                     rest = &rest[part.consumed()..];
-//!                     connection.advance_output(part.len())?;
+//!                 // What is wrong with the octets, the flow tells.
+//!                 let Ok(part) = connection.body(rest) else { continue };
+//!                 for slice in &part {
+//!                     stream.write_all(slice).unwrap();
 //!                 }
-//!                 connection.finish_body()?;
+//!                 rest = &rest[part.consumed()..];
+//!                 connection.advance_output(part.len())?;
 //!             }
 //!             Step::Continue if !connection.output().is_empty() => {
 //!                 let n = stream.write(connection.output()).unwrap();

@@ -36,6 +36,10 @@ pub enum Stage {
     Expn,
     /// HELP.
     Help,
+    /// ETRN.
+    Etrn,
+    /// XCLIENT.
+    XClient,
     /// NOOP.
     Noop,
     /// QUIT.
@@ -62,6 +66,8 @@ impl fmt::Display for Stage {
             Stage::Vrfy => "VRFY",
             Stage::Expn => "EXPN",
             Stage::Help => "HELP",
+            Stage::Etrn => "ETRN",
+            Stage::XClient => "XCLIENT",
             Stage::Noop => "NOOP",
             Stage::Quit => "QUIT",
             Stage::Custom => "the custom command",

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -21,19 +22,19 @@ use crate::{Client, Error, Message, SendError, Stream};
 /// Asking for the [next](Self::next) outcome is what moves the batch on. Dropped before the last outcome has been
 /// taken, it closes the connection if a message is under way.
 #[must_use = "nothing is sent until the outcomes are asked for"]
-pub struct SendAll<'c, 'm, S: Stream, M> {
+pub struct SendAll<'c, 'm, S: Stream> {
     client: &'c mut Client<S>,
-    feed: Feed<'m, M>,
+    feed: Feed<'m>,
     opened: bool,
     over: bool,
 }
 
-impl<'c, 'm, S: Stream, M> SendAll<'c, 'm, S, M>
-where
-    M: Messages + Unpin,
-    M::Item: Into<Message<'m>>,
-{
-    pub(crate) fn new(client: &'c mut Client<S>, messages: M) -> Self {
+impl<'c, 'm, S: Stream> SendAll<'c, 'm, S> {
+    pub(crate) fn new<M>(client: &'c mut Client<S>, messages: M) -> Self
+    where
+        M: Messages<Item: Into<Message<'m>>> + Send + 'm,
+    {
+        let messages = Box::pin(Converted(Box::pin(messages), PhantomData));
         let feed = Feed { batch: Batch::new(), messages, waiting: false, sources: VecDeque::new(), told: 0 };
         Self { client, feed, opened: false, over: false }
     }
@@ -72,12 +73,12 @@ where
 
     /// The first message's outcome when there is no session to send it in.
     async fn not_opened(&mut self, error: Error) -> Option<Result<Delivery, SendError>> {
-        let message = poll_fn(|cx| Pin::new(&mut self.feed.messages).poll_next(cx)).await;
+        let message = poll_fn(|cx| self.feed.messages.as_mut().poll_next(cx)).await;
         message.map(|_| Err(error.into()))
     }
 }
 
-impl<S: Stream, M> Drop for SendAll<'_, '_, S, M> {
+impl<S: Stream> Drop for SendAll<'_, '_, S> {
     fn drop(&mut self) {
         let pump = &mut self.client.pump;
         if !self.over && (self.feed.batch.undecided() > 0 || pump.connection.outstanding() > 0) {
@@ -88,9 +89,11 @@ impl<S: Stream, M> Drop for SendAll<'_, '_, S, M> {
 }
 
 /// The batch, and the messages that it is fed with.
-struct Feed<'m, M> {
+///
+/// The messages are boxed: with their type in it, the futures over this one would not be `Send`.
+struct Feed<'m> {
     batch: Batch<Cow<'m, Envelope>>,
-    messages: M,
+    messages: Pin<Box<dyn Messages<Item = Message<'m>> + Send + 'm>>,
     /// The next message is not there yet.
     waiting: bool,
     /// The bodies of the messages without an outcome, from the oldest.
@@ -99,11 +102,7 @@ struct Feed<'m, M> {
     told: usize,
 }
 
-impl<'m, M> Feed<'m, M>
-where
-    M: Messages + Unpin,
-    M::Item: Into<Message<'m>>,
-{
+impl Feed<'_> {
     /// Takes messages as long as they can be begun, and goes on with them.
     fn go_on(
         &mut self,
@@ -122,10 +121,10 @@ where
     fn take_messages(&mut self, cx: &mut Context<'_>, connection: &Connection) {
         self.waiting = false;
         while self.batch.wants_message() {
-            match Pin::new(&mut self.messages).poll_next(cx) {
+            match self.messages.as_mut().poll_next(cx) {
                 Poll::Ready(Some(message)) => {
                     let batch = &mut self.batch;
-                    let source = message.into().dispatch(|envelope, body, options| {
+                    let source = message.dispatch(|envelope, body, options| {
                         batch.push(envelope, body, options);
                     });
                     self.sources.push_back(source);
@@ -144,13 +143,10 @@ where
     }
 }
 
-impl<'m, M> Job<'m> for Feed<'m, M>
-where
-    M: Messages + Unpin,
-    M::Item: Into<Message<'m>>,
-{
+impl<'m> Job for Feed<'m> {
     type Output = Option<Result<Delivery, smtp_proto::SendError>>;
     type Error = Infallible;
+    type Source = Source<'m>;
 
     const OUTLIVES: bool = true;
 
@@ -196,14 +192,19 @@ where
     }
 }
 
-/// An iterator as a stream whose items are all there.
-pub struct Ready<I>(I);
+/// A stream of what becomes messages.
+struct Converted<'m, M>(Pin<Box<M>>, PhantomData<fn() -> Message<'m>>);
 
-impl<I: Iterator> Ready<I> {
-    pub(crate) fn new(messages: impl IntoIterator<IntoIter = I>) -> Self {
-        Self(messages.into_iter())
+impl<'m, M: Messages<Item: Into<Message<'m>>>> Messages for Converted<'m, M> {
+    type Item = Message<'m>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message<'m>>> {
+        self.0.as_mut().poll_next(cx).map(|message| message.map(Into::into))
     }
 }
+
+/// An iterator as a stream whose items are all there.
+pub(crate) struct Ready<I>(pub(crate) I);
 
 impl<I> Unpin for Ready<I> {}
 

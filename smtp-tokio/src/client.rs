@@ -11,10 +11,10 @@ use smtp_proto::capabilities::Capabilities;
 use smtp_proto::command::{Command, DataCommand};
 use smtp_proto::connection::{Config, Connection, TlsPolicy, TlsUpgrade, TranscriptEntry};
 use smtp_proto::flow::{
-    Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, Flow, Open, Quit, Send, SendOptions,
-    StartTls,
+    self, Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, Flow, Hello, Open, Quit, Send,
+    SendOptions, StartTls,
 };
-use smtp_proto::params::{MailParameters, RcptParameters};
+use smtp_proto::params::{MailParameters, RcptParameters, XClient};
 use smtp_proto::path::{ClientName, ForwardPath, ReversePath};
 use smtp_proto::reply::Reply;
 use smtp_proto::sasl::{Credentials, Mechanism};
@@ -403,6 +403,7 @@ impl<S: Stream> Client<S> {
     }
 
     /// Asks whether a user or mailbox exists. Many servers answer 252, which says nothing either way.
+    /// [`VrfyAnswer`](smtp_proto::reply::VrfyAnswer) reads the reply, that of a refusal too.
     ///
     /// # Errors
     /// The server's refusal, or the connection's failure.
@@ -413,7 +414,7 @@ impl<S: Stream> Client<S> {
         self.exchange(Command::Vrfy(user), Expect::Success).await
     }
 
-    /// Asks for the members of a mailing list.
+    /// Asks for the members of a mailing list. [`ExpnAnswer`](smtp_proto::reply::ExpnAnswer) reads the reply.
     ///
     /// # Errors
     /// The server's refusal, or the connection's failure.
@@ -424,7 +425,8 @@ impl<S: Stream> Client<S> {
         self.exchange(Command::Expn(list), Expect::Success).await
     }
 
-    /// Asks for help, on a topic or, with an empty string, in general.
+    /// Asks for help, on a topic or, with an empty string, in general. [`HelpAnswer`](smtp_proto::reply::HelpAnswer)
+    /// reads the reply.
     ///
     /// # Errors
     /// The server's refusal, or the connection's failure.
@@ -433,6 +435,46 @@ impl<S: Stream> Client<S> {
     /// Dropping the future ends the connection: see [`Client`].
     pub async fn help(&mut self, topic: &str) -> Result<Reply, Error> {
         self.exchange(Command::Help(topic), Expect::Success).await
+    }
+
+    /// Asks the server to deliver what it holds for a node: a domain, `@` and a domain for all below it too, or `#`
+    /// and the name of a queue. [`EtrnAnswer`](smtp_proto::reply::EtrnAnswer) reads the reply.
+    ///
+    /// # Errors
+    /// The server's refusal, or the connection's failure; a node that is none is refused locally.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn etrn(&mut self, node: &str) -> Result<Reply, Error> {
+        self.exchange(Command::Etrn(node), Expect::Success).await
+    }
+
+    /// Tells a server that trusts this client for whom it speaks, and introduces the client again, as the server
+    /// wants it after that. Returns the reply to the former.
+    ///
+    /// # Errors
+    /// The server's refusal, after which the session goes on as it was, or the connection's failure; an attribute
+    /// that the server does not offer is refused locally.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn xclient(&mut self, client: &XClient) -> Result<Reply, Error> {
+        self.open().await?;
+        self.run(&mut flow::XClient::new(client), Source::None).await
+    }
+
+    /// Introduces the client again, to learn what the server offers now. The client does so by itself where TLS makes
+    /// it necessary.
+    ///
+    /// # Errors
+    /// [`Misuse`](smtp_proto::Error::Misuse) inside a mail transaction; the server's refusal, after which the
+    /// connection cannot be used again, or the connection's failure.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection: see [`Client`].
+    pub async fn renew_hello(&mut self) -> Result<Reply, Error> {
+        self.open().await?;
+        self.run(&mut Hello::new(), Source::None).await
     }
 
     /// Sends any other command, given without its CRLF, and returns the reply whatever its code.
@@ -520,20 +562,18 @@ impl<S: Stream> Client<S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn send_all<'m, I>(&mut self, messages: I) -> SendAll<'_, 'm, S, Ready<I::IntoIter>>
+    pub fn send_all<'m, I>(&mut self, messages: I) -> SendAll<'_, 'm, S>
     where
-        I: IntoIterator,
-        I::Item: Into<Message<'m>>,
+        I: IntoIterator<Item: Into<Message<'m>>, IntoIter: std::marker::Send + 'm>,
     {
-        SendAll::new(self, Ready::new(messages))
+        SendAll::new(self, Ready(messages.into_iter()))
     }
 
     /// As [`send_all`](Self::send_all), with messages that come one by one: a channel, a queue. While none is there
     /// the outcomes of those before it are told as they come.
-    pub fn send_each<'m, M>(&mut self, messages: M) -> SendAll<'_, 'm, S, M>
+    pub fn send_each<'m, M>(&mut self, messages: M) -> SendAll<'_, 'm, S>
     where
-        M: futures_core::Stream + Unpin,
-        M::Item: Into<Message<'m>>,
+        M: futures_core::Stream<Item: Into<Message<'m>>> + std::marker::Send + 'm,
     {
         SendAll::new(self, messages)
     }

@@ -8,9 +8,10 @@ use smtp_proto::flow::{Flow, Step};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
 /// A flow together with where its message bodies come from.
-pub(crate) trait Job<'m> {
+pub(crate) trait Job {
     type Output;
     type Error;
+    type Source: Supply;
 
     /// Goes on with the flow. The context is woken when more can be done for another reason than octets moving.
     fn poll(
@@ -31,10 +32,10 @@ pub(crate) trait Job<'m> {
     const OUTLIVES: bool = false;
 
     /// The body of a message, taken out while a piece of it is written.
-    fn take_source(&mut self, message: usize) -> Source<'m>;
+    fn take_source(&mut self, message: usize) -> Self::Source;
 
     /// Gives it back.
-    fn return_source(&mut self, message: usize, source: Source<'m>);
+    fn return_source(&mut self, message: usize, source: Self::Source);
 }
 
 /// A flow with at most one body.
@@ -50,9 +51,10 @@ impl<'f, 'm, F: Flow> Single<'f, 'm, F> {
     }
 }
 
-impl<'m, F: Flow> Job<'m> for Single<'_, 'm, F> {
+impl<'m, F: Flow> Job for Single<'_, 'm, F> {
     type Output = F::Output;
     type Error = F::Error;
+    type Source = Source<'m>;
 
     fn poll(
         &mut self,
@@ -88,9 +90,19 @@ pub(crate) enum Source<'m> {
     Reader(Box<dyn AsyncBufRead + Unpin + Send + 'm>),
 }
 
-impl Source<'_> {
+/// A source, whatever it borrows. (With the lifetime in [`Job`] itself the futures above would not be `Send`.)
+pub(crate) trait Supply: Send {
     /// The next octets, and whether they are known to be the last. None are left when there are none.
-    pub(crate) async fn piece(&mut self) -> io::Result<(&[u8], bool)> {
+    fn piece(&mut self) -> impl Future<Output = io::Result<(&[u8], bool)>> + Send;
+
+    fn consume(&mut self, octets: usize);
+
+    /// The body is complete; whoever asks for it again gets it from the beginning.
+    fn rewind(&mut self);
+}
+
+impl Supply for Source<'_> {
+    async fn piece(&mut self) -> io::Result<(&[u8], bool)> {
         Ok(match self {
             Source::None => (&[], true),
             Source::Whole(message, at) => (message.get(*at..).unwrap_or_default(), true),
@@ -99,7 +111,7 @@ impl Source<'_> {
         })
     }
 
-    pub(crate) fn consume(&mut self, octets: usize) {
+    fn consume(&mut self, octets: usize) {
         match self {
             Source::None => {}
             Source::Whole(_, at) | Source::Owned(_, at) => *at += octets,
@@ -107,8 +119,7 @@ impl Source<'_> {
         }
     }
 
-    /// The body is complete; whoever asks for it again gets it from the beginning.
-    pub(crate) fn rewind(&mut self) {
+    fn rewind(&mut self) {
         if let Source::Whole(_, at) | Source::Owned(_, at) = self {
             *at = 0;
         }

@@ -21,7 +21,7 @@ mod stream;
 mod tls;
 mod transport;
 
-pub use batch::{Ready, SendAll};
+pub use batch::SendAll;
 pub use client::{Client, send_mail};
 pub use data::DataWriter;
 pub use error::{Error, SendError};

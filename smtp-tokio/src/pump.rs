@@ -17,7 +17,7 @@ use smtp_proto::flow::Step;
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::job::{Job, Source};
+use crate::job::{Job, Supply as _};
 use crate::transport::Transport;
 use crate::{Error, Stream};
 
@@ -113,7 +113,7 @@ impl<S: Stream> Pump<S> {
     }
 
     /// Runs a job as far as it goes without a TLS handshake.
-    pub(crate) async fn drive<'m, J: Job<'m>>(
+    pub(crate) async fn drive<J: Job>(
         &mut self,
         job: &mut J,
     ) -> Result<Progress<J::Output>, Error<J::Error>> {
@@ -151,7 +151,7 @@ impl<S: Stream> Pump<S> {
     }
 
     /// Goes on with the job until it asks for more than octets to be moved.
-    fn poll_job<'m, J: Job<'m>>(
+    fn poll_job<J: Job>(
         &mut self,
         cx: &mut Context<'_>,
         job: &mut J,
@@ -206,7 +206,7 @@ impl<S: Stream> Pump<S> {
 
     /// Feeds one piece of a body from its source. The job goes on meanwhile: it hears what the server answers,
     /// and what it queues leaves in the same write.
-    async fn supply<'m, J: Job<'m>>(&mut self, job: &mut J, source: &mut Source<'m>) {
+    async fn supply<J: Job>(&mut self, job: &mut J, source: &mut J::Source) {
         let (chunk, last) = match self.piece(job, source).await {
             Some(Ok(piece)) => piece,
             Some(Err(error)) => {
@@ -247,10 +247,10 @@ impl<S: Stream> Pump<S> {
 
     /// Waits for the source's next octets, and goes on with the job meanwhile: `None` once that has ended the
     /// message.
-    async fn piece<'s, 'm, J: Job<'m>>(
+    async fn piece<'s, J: Job>(
         &mut self,
         job: &mut J,
-        source: &'s mut Source<'m>,
+        source: &'s mut J::Source,
     ) -> Option<io::Result<(&'s [u8], bool)>> {
         let mut piece = pin!(source.piece());
         poll_fn(|cx| {

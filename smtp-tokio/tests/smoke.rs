@@ -274,7 +274,7 @@ async fn bounds() {
     drop(send(client.noop()));
     drop(send(client.send(&envelope, b"x")));
     drop(send(client.send_stream(&envelope, &mut reader, body, SendOptions::default())));
-    drop(send(client.send_all([(&envelope, &b"x"[..])])));
+    drop(send(client.send_all([(&envelope, &b"x"[..])]).next()));
     drop(send(client.auth(&mut smtp_proto::sasl::Plain::new("", "u", "p", "mail.example.org"))));
     drop(send(client.data()));
     drop(send(Client::connect("mail.example.org:25", config())));

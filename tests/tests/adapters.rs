@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use smtp_proto::connection::{Config, Peer, TlsPolicy};
 use smtp_proto::flow::{Envelope, SendOptions};
+use smtp_proto::params::XClient;
 use smtp_proto::sasl::{CramMd5, Plain};
 use smtp_proto::{Error, SendError};
 use smtp_tests::script::{PeerHandle, Scenario, Session, Stream};
@@ -58,6 +59,9 @@ enum Op {
     Noop,
     Verify(&'static str),
     Reset,
+    Etrn(&'static str),
+    XClient(&'static str),
+    Hello,
     Custom(&'static str),
     Quit,
 }
@@ -81,6 +85,10 @@ fn envelope(to: &[&str]) -> Envelope {
 
 fn plain() -> Plain {
     Plain::new("", "alice", "secret", "mail.example")
+}
+
+fn xclient(name: &str) -> XClient {
+    XClient::new().name(name).unwrap()
 }
 
 fn told<T: std::fmt::Debug, E: std::fmt::Debug>(result: Result<T, E>) -> String {
@@ -126,6 +134,9 @@ fn through_the_core(case: &Case) -> Results {
                 Op::Noop => told(session.command(smtp_proto::command::Command::Noop)),
                 Op::Verify(user) => told(session.command(smtp_proto::command::Command::Vrfy(user))),
                 Op::Reset => told(session.command(smtp_proto::command::Command::Rset)),
+                Op::Etrn(node) => told(session.command(smtp_proto::command::Command::Etrn(node))),
+                Op::XClient(name) => told(session.xclient(&xclient(name))),
+                Op::Hello => told(session.hello()),
                 Op::Custom(line) => told(session.ask(smtp_proto::command::Command::Custom(line))),
             });
         }
@@ -173,6 +184,9 @@ macro_rules! perform {
                 Op::Noop => told($client.noop()$($wait $await)?.map_err(|e| e.into_kind())),
                 Op::Verify(user) => told($client.verify(user)$($wait $await)?.map_err(|e| e.into_kind())),
                 Op::Reset => told($client.reset()$($wait $await)?.map_err(|e| e.into_kind())),
+                Op::Etrn(node) => told($client.etrn(node)$($wait $await)?.map_err(|e| e.into_kind())),
+                Op::XClient(name) => told($client.xclient(&xclient(name))$($wait $await)?.map_err(|e| e.into_kind())),
+                Op::Hello => told($client.renew_hello()$($wait $await)?.map_err(|e| e.into_kind())),
                 Op::Custom(line) => told($client.command(line)$($wait $await)?.map_err(|e| e.into_kind())),
                 Op::Quit => {
                     results.push(told($client.quit()$($wait $await)?.map_err(|e| e.into_kind())));
@@ -361,6 +375,41 @@ const CASES: &[Case] = &[
             S: 221 bye
             ",
         ops: &[Op::Plain, Op::Cram, Op::Verify("bob"), Op::Reset, Op::Custom("XYZZY plugh"), Op::Quit],
+    },
+    Case {
+        name: "the rarer verbs",
+        script: "
+            S: 220 hi
+            C: EHLO client.test
+            S: 250-mail.example
+            S: 250-ETRN
+            S: 250 XCLIENT NAME
+            C: ETRN @example.org
+            S: 253 14 pending messages
+            C: ETRN #7
+            S: 459 no such queue
+            C: XCLIENT NAME=spike.example
+            S: 220 hi spike
+            C: EHLO client.test
+            S: 250-mail.example
+            S: 250 XCLIENT NAME
+            C: XCLIENT NAME=spike.example
+            S: 550 not again
+            C: EHLO client.test
+            S: 250 mail.example
+            C: QUIT
+            S: 221 bye
+            ",
+        ops: &[
+            Op::Etrn("@example.org"),
+            Op::Etrn("#7"),
+            Op::XClient("spike.example"),
+            Op::Etrn("example.org"),
+            Op::XClient("spike.example"),
+            Op::Hello,
+            Op::XClient("spike.example"),
+            Op::Quit,
+        ],
     },
     Case {
         name: "verb by verb",

@@ -9,7 +9,7 @@ use smtp_proto::command::{AuthCommand, Command, CommandError};
 use smtp_proto::connection::{Connection, Peer, TlsPolicy};
 use smtp_proto::error::{Error, Misuse};
 use smtp_proto::flow::{Flow, Open, Send, SendError, SendOptions, Step};
-use smtp_proto::params::{MailParameters, RcptParameters};
+use smtp_proto::params::{Hold, MailParameters, ParameterError, RcptParameters, XClient, XClientAttribute};
 use smtp_proto::path::{ClientName, ForwardPath, Mailbox, ReversePath};
 use smtp_tests::script::{Script, envelope};
 
@@ -27,7 +27,7 @@ fn ready(keywords: &[&str]) -> Connection {
     connection
 }
 
-const EVERYTHING: [&str; 12] = [
+const EVERYTHING: [&str; 15] = [
     "SIZE",
     "8BITMIME",
     "SMTPUTF8",
@@ -37,8 +37,11 @@ const EVERYTHING: [&str; 12] = [
     "BINARYMIME",
     "REQUIRETLS",
     "DELIVERBY",
+    "FUTURERELEASE",
     "VRFY",
     "EXPN",
+    "ETRN",
+    "XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT",
     "PIPELINING",
 ];
 
@@ -69,6 +72,10 @@ fn rcpt(connection: &mut Connection, path: &ForwardPath, parameters: &RcptParame
         connection.abandon();
     }
     result
+}
+
+fn xclient(connection: &mut Connection, client: Result<XClient, ParameterError>) -> Result<(), String> {
+    connection.command(Command::XClient(&client.map_err(told)?)).map(drop_id).map_err(told)
 }
 
 fn from() -> ReversePath {
@@ -111,6 +118,10 @@ const WAYS: &[(&str, Way)] = &[
         let mailbox: Mailbox = format!("\"{s}\"@example.org").parse().map_err(told)?;
         mail(c, &from(), MailParameters::new().auth(Some(&mailbox)))
     }),
+    ("HOLDUNTIL", |c, s| {
+        let hold = Hold::Until(s.parse().map_err(told)?);
+        mail(c, &from(), MailParameters::new().hold(hold).map_err(told)?)
+    }),
     ("MAIL raw keyword", |c, s| mail(c, &from(), MailParameters::new().raw(s, Some("v")).map_err(told)?)),
     ("MAIL raw value", |c, s| mail(c, &from(), MailParameters::new().raw("XFOO", Some(s)).map_err(told)?)),
     ("ORCPT type", |c, s| rcpt(c, &to(), &RcptParameters::new().orcpt(s, "a@b").map_err(told)?)),
@@ -121,9 +132,15 @@ const WAYS: &[(&str, Way)] = &[
     ("VRFY", |c, s| c.command(Command::Vrfy(s)).map(drop_id).map_err(told)),
     ("EXPN", |c, s| c.command(Command::Expn(s)).map(drop_id).map_err(told)),
     ("HELP", |c, s| c.command(Command::Help(s)).map(drop_id).map_err(told)),
+    ("ETRN", |c, s| c.command(Command::Etrn(s)).map(drop_id).map_err(told)),
+    ("ETRN @", |c, s| c.command(Command::Etrn(&format!("@{s}"))).map(drop_id).map_err(told)),
+    ("ETRN #", |c, s| c.command(Command::Etrn(&format!("#{s}"))).map(drop_id).map_err(told)),
+    ("XCLIENT NAME", |c, s| xclient(c, XClient::new().name(s))),
+    ("XCLIENT HELO", |c, s| xclient(c, XClient::new().helo(s))),
+    ("XCLIENT LOGIN", |c, s| xclient(c, XClient::new().login(s))),
     ("custom", |c, s| c.command(Command::Custom(s)).map(drop_id).map_err(told)),
     ("custom argument", |c, s| {
-        c.command(Command::Custom(&format!("XCLIENT NAME={s}"))).map(drop_id).map_err(told)
+        c.command(Command::Custom(&format!("XFORWARD NAME={s}"))).map(drop_id).map_err(told)
     }),
     ("mechanism", |c, s| {
         let auth = AuthCommand { mechanism: s, initial_response: None };
@@ -171,6 +188,7 @@ fn good(name: &str) -> &'static str {
         "MAIL" | "RCPT" | "RCPT brackets" | "ORCPT" | "ORCPT utf-8" => "user@example.org",
         "mechanism" => "X",
         "custom" => "XFOO",
+        "HOLDUNTIL" => "2026-08-03T12:00:00Z",
         "MAIL escaped" => "bc",
         _ => "example",
     }
@@ -294,7 +312,7 @@ fn i03_a_parameter_is_one_parameter() {
         assert!(MailParameters::new().raw(text, None).is_err(), "keyword {text:?}");
         assert!(RcptParameters::new().raw(text, None).is_err(), "keyword {text:?}");
     }
-    for taken in ["SIZE", "size", "Body", "SMTPUTF8", "RET", "ENVID", "AUTH"] {
+    for taken in ["SIZE", "size", "Body", "SMTPUTF8", "RET", "ENVID", "AUTH", "REQUIRETLS", "By", "HOLDFOR"] {
         assert!(MailParameters::new().raw(taken, Some("1")).is_err(), "{taken}");
     }
 }
@@ -451,9 +469,9 @@ fn i12_xtext() {
 
 #[test]
 fn i14_custom_commands_are_lines_like_any_other() {
-    let mut connection = ready(&["XCLIENT"]);
-    connection.command(Command::Custom("XCLIENT NAME=spike.porcupine.org ADDR=168.100.189.2")).unwrap();
-    assert_eq!(connection.output(), b"XCLIENT NAME=spike.porcupine.org ADDR=168.100.189.2\r\n");
+    let mut connection = ready(&["XFORWARD NAME ADDR"]);
+    connection.command(Command::Custom("XFORWARD NAME=spike.porcupine.org ADDR=168.100.189.2")).unwrap();
+    assert_eq!(connection.output(), b"XFORWARD NAME=spike.porcupine.org ADDR=168.100.189.2\r\n");
     for followed in [
         "EHLO x",
         "helo x",
@@ -466,6 +484,7 @@ fn i14_custom_commands_are_lines_like_any_other() {
         "rset",
         "QUIT",
         "LHLO x",
+        "xclient NAME=x",
     ] {
         let mut connection = ready(&["XCLIENT"]);
         assert_eq!(
@@ -478,4 +497,86 @@ fn i14_custom_commands_are_lines_like_any_other() {
     for bad in ["", " ", " NOOP", "\tNOOP", "a@b", "-x", "DATA\u{a0}"] {
         assert!(connection.command(Command::Custom(bad)).is_err(), "{bad:?}");
     }
+}
+
+#[test]
+fn i14_the_node_of_etrn() {
+    for good in ["example.org", "@example.org", "example", "#queue:7", "#a@b", "@a-b.c"] {
+        let mut connection = ready(&["ETRN"]);
+        connection.command(Command::Etrn(good)).unwrap();
+        assert_eq!(connection.output(), format!("ETRN {good}\r\n").as_bytes());
+    }
+    let mut connection = ready(&["ETRN"]);
+    for bad in [
+        "",
+        " ",
+        "@",
+        "#",
+        "@@a",
+        "@#a",
+        "a b",
+        "# a",
+        "#a b",
+        "a..b",
+        ".a",
+        "-a",
+        "a_b",
+        "[1.2.3.4]",
+        "\u{fc}.de",
+    ] {
+        let result = connection.command(Command::Etrn(bad));
+        assert_eq!(result, Err(CommandError::NodeName.into()), "{bad:?}");
+        assert!(connection.output().is_empty());
+    }
+    let mut line = Vec::new();
+    let long = Command::Etrn(&format!("#{}", "q".repeat(505))).encode(&mut line);
+    assert_eq!(long, Err(CommandError::TooLong { len: 513, limit: 512 }));
+}
+
+#[test]
+fn i12_i14_the_attributes_of_xclient() {
+    let client = XClient::new()
+        .name("a+b=c d")
+        .unwrap()
+        .unavailable(XClientAttribute::Addr)
+        .port(65535)
+        .helo("[192.0.2.1]")
+        .unwrap()
+        .login("j\u{fc}rgen")
+        .unwrap()
+        .dest_addr("::1".parse().unwrap())
+        .dest_port(25)
+        .addr("192.0.2.1".parse().unwrap());
+    let mut connection = ready(&EVERYTHING);
+    connection.command(Command::XClient(&client)).unwrap();
+    let line = "XCLIENT NAME=a+2Bb+3Dc+20d ADDR=192.0.2.1 PORT=65535 HELO=[192.0.2.1] LOGIN=j+C3+BCrgen \
+                DESTADDR=IPV6:::1 DESTPORT=25\r\n";
+    assert_eq!(connection.output(), line.as_bytes());
+    assert_eq!(XClient::new().name_temporarily_unavailable().to_string(), "NAME=[TEMPUNAVAIL]");
+    // An over-long line is not split (I10).
+    let mut connection = ready(&EVERYTHING);
+    for (n, good) in [(497, true), (498, false)] {
+        let client = XClient::new().name(&"n".repeat(n)).unwrap();
+        assert_eq!("XCLIENT NAME=\r\n".len() + n <= 512, good);
+        let mut line = Vec::new();
+        assert_eq!(Command::XClient(&client).encode(&mut line).is_ok(), good, "{n}");
+    }
+    let nothing = connection.command(Command::XClient(&XClient::new()));
+    assert_eq!(nothing, Err(CommandError::EmptyArgument.into()));
+}
+
+#[test]
+fn i08_verbs_and_attributes_need_their_extension() {
+    let unsupported = |extension| Err(Error::Unsupported(extension));
+    let client = XClient::new().port(25);
+    let mut connection = ready(&["X-NONE"]);
+    assert_eq!(connection.command(Command::Etrn("example.org")), unsupported(Extension::Etrn));
+    assert_eq!(connection.command(Command::XClient(&client)), unsupported(Extension::XClient));
+    for offer in ["XCLIENT", "XCLIENT NAME ADDR PROTO HELO", "XCLIENT PORTS DESTPORT"] {
+        let mut connection = ready(&[offer]);
+        let result = connection.command(Command::XClient(&client));
+        assert_eq!(result, Err(Error::UnsupportedAttribute(XClientAttribute::Port)), "{offer}");
+        assert!(connection.output().is_empty());
+    }
+    ready(&["XCLIENT name port"]).command(Command::XClient(&client)).unwrap();
 }

@@ -9,7 +9,7 @@ use smtp_proto::command::{Command, DataCommand};
 use smtp_proto::connection::Stage;
 use smtp_proto::error::Misuse;
 use smtp_proto::flow::{Envelope, Open, SendError, Step};
-use smtp_proto::params::{MailParameters, RcptParameters};
+use smtp_proto::params::{MailParameters, RcptParameters, XClient, XClientProto};
 use smtp_tests::script::{Mode, Session, envelope};
 
 const MAIL: &str = "C: MAIL FROM:<alice@example.org>\n";
@@ -56,11 +56,13 @@ enum State {
     Vrfy,
     Expn,
     Help,
+    Etrn,
+    XClient,
     Custom,
     Quit,
 }
 
-const STATES: [State; 17] = [
+const STATES: [State; 19] = [
     State::Greeting,
     State::Ehlo,
     State::Helo,
@@ -76,6 +78,8 @@ const STATES: [State; 17] = [
     State::Vrfy,
     State::Expn,
     State::Help,
+    State::Etrn,
+    State::XClient,
     State::Custom,
     State::Quit,
 ];
@@ -123,18 +127,29 @@ fn expected(state: State, code: u16) -> Class {
             }
         }
         State::Custom if digit == 3 => GoOn,
-        State::Mail | State::Rcpt | State::Noop | State::Vrfy | State::Expn | State::Help | State::Custom => {
-            match digit {
-                2 => Done,
-                3 => Fatal,
-                _ => Refused,
-            }
-        }
+        // Postfix's XCLIENT_README: the server greets anew.
+        State::XClient => match digit {
+            4 | 5 => Refused,
+            _ if code == 220 => Done,
+            _ => Fatal,
+        },
+        State::Mail
+        | State::Rcpt
+        | State::Noop
+        | State::Vrfy
+        | State::Expn
+        | State::Help
+        | State::Etrn
+        | State::Custom => match digit {
+            2 => Done,
+            3 => Fatal,
+            _ => Refused,
+        },
     }
 }
 
 fn before(state: State) -> String {
-    let ready = hello(&["STARTTLS", "AUTH X"]);
+    let ready = hello(&["STARTTLS", "AUTH X", "ETRN", "XCLIENT PROTO"]);
     let mail = format!("{ready}{MAIL}S: 250 ok\n");
     let data = format!("{mail}{}S: 250 ok\nC: DATA\n", rcpt(0));
     match state {
@@ -153,6 +168,8 @@ fn before(state: State) -> String {
         State::Vrfy => format!("{ready}C: VRFY a\n"),
         State::Expn => format!("{ready}C: EXPN a\n"),
         State::Help => format!("{ready}C: HELP\n"),
+        State::Etrn => format!("{ready}C: ETRN a\n"),
+        State::XClient => format!("{ready}C: XCLIENT PROTO=ESMTP\n"),
         State::Custom => format!("{ready}C: XFOO\n"),
         State::Quit => format!("{ready}C: QUIT\n"),
     }
@@ -216,6 +233,8 @@ fn class(session: &mut Session, state: State) -> Class {
         State::Vrfy => session.ask(Command::Vrfy("a")),
         State::Expn => session.ask(Command::Expn("a")),
         State::Help => session.ask(Command::Help("")),
+        State::Etrn => session.ask(Command::Etrn("a")),
+        State::XClient => session.ask(Command::XClient(&XClient::new().proto(XClientProto::Esmtp))),
         State::Custom => session.ask(Command::Custom("XFOO")),
         State::Quit => {
             session.quit().unwrap();
@@ -236,6 +255,7 @@ fn class(session: &mut Session, state: State) -> Class {
     // What the connection made of it, not what the code looks like.
     let effect = match state {
         State::Ehlo | State::Helo => connection.is_ready(),
+        State::XClient => !connection.is_ready() && connection.capabilities().is_empty(),
         State::StartTls => connection.tls_upgrade().is_some(),
         State::Auth | State::AuthStep => connection.is_authenticated(),
         State::Mail => connection.in_transaction(),

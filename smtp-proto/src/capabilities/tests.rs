@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::*;
+use crate::params::DateTime;
 
 fn parse(lines: &[&str]) -> Capabilities {
     Capabilities::parse(lines.iter().map(|line| line.as_bytes()))
@@ -221,6 +222,118 @@ fn d11_size() {
     }
     assert_eq!(offered(&["DSN"]).size_limit(), None);
     assert!(offered(&["SIZE"]).supports(Extension::Size));
+}
+
+#[test]
+fn limits_of_a_session() {
+    let limits = |lines: &[&str]| {
+        let limits = offered(lines).limits();
+        (limits.mail_max, limits.rcpt_max, limits.rcpt_domain_max)
+    };
+    assert_eq!(limits(&["LIMITS MAILMAX=10 RCPTMAX=100 RCPTDOMAINMAX=1"]), (Some(10), Some(100), Some(1)));
+    assert_eq!(limits(&["limits rcptMax=5"]), (None, Some(5), None));
+    assert_eq!(limits(&["LIMITS XMAX=1 MAILMAXIMUM=2 MAIL=3 rcptmax=007"]), (None, Some(7), None));
+    assert_eq!(limits(&["LIMITS MAILMAX=18446744073709551615"]), (Some(u64::MAX), None, None));
+    // The smaller of two, and the last line of two, as with every keyword.
+    assert_eq!(limits(&["LIMITS MAILMAX=5 MAILMAX=3 MAILMAX=x MAILMAX=9"]), (Some(3), None, None));
+    assert_eq!(limits(&["LIMITS MAILMAX=5", "LIMITS RCPTMAX=6"]), (None, Some(6), None));
+    for nothing in [
+        "LIMITS",
+        "LIMITS ",
+        "LIMITS =",
+        "LIMITS =5",
+        "LIMITS MAILMAX",
+        "LIMITS MAILMAX 5",
+        "LIMITS MAILMAX=",
+        "LIMITS MAILMAX=0",
+        "LIMITS MAILMAX=000",
+        "LIMITS MAILMAX=-1",
+        "LIMITS MAILMAX=+1",
+        "LIMITS MAILMAX=1e3",
+        "LIMITS MAILMAX=0x10",
+        "LIMITS MAILMAX=1,000",
+        "LIMITS MAILMAX==5",
+        "LIMITS MAILMAX=5=5",
+        "LIMITS MAILMAX=5;RCPTMAX=5",
+        "LIMITS MAILMAX=18446744073709551616",
+        "LIMITS MAILMAX=99999999999999999999999999",
+        "LIMITS=5",
+        "XLIMITS MAILMAX=5",
+        "DSN",
+    ] {
+        assert_eq!(limits(&[nothing]), (None, None, None), "{nothing:?}");
+    }
+    let mut masked = offered(&["LIMITS MAILMAX=1"]);
+    masked.mask("limits");
+    assert_eq!(masked.limits(), Limits::default());
+}
+
+#[test]
+fn deliver_by_minimum() {
+    for (line, minimum) in [
+        ("DELIVERBY 240", Some(240)),
+        ("deliverby 240,OTHER=5", Some(240)),
+        ("DELIVERBY 1", Some(1)),
+        ("DELIVERBY 18446744073709551615", Some(u64::MAX)),
+        ("DELIVERBY 18446744073709551616", None),
+        ("DELIVERBY", None),
+        ("DELIVERBY 0", None),
+        ("DELIVERBY ,OTHER", None),
+        ("DELIVERBY -240", None),
+        ("DELIVERBY +240", None),
+        ("DELIVERBY 2h", None),
+        ("DELIVERBY 240 300", None),
+        ("DSN", None),
+    ] {
+        assert_eq!(offered(&[line]).deliver_by_minimum(), minimum, "{line:?}");
+    }
+}
+
+#[test]
+fn future_release_limits() {
+    let moment = |text: &str| text.parse::<DateTime>().ok();
+    for (line, max_interval, max_date_time) in [
+        ("FUTURERELEASE 86400 2026-08-03T00:00:00Z", Some(86_400), moment("2026-08-03T00:00:00Z")),
+        ("futurerelease 999999999 9999-12-31T23:59:59Z", Some(999_999_999), moment("9999-12-31T23:59:59Z")),
+        ("FUTURERELEASE 1209600 999999999", Some(1_209_600), None),
+        ("FUTURERELEASE 86400", Some(86_400), None),
+        ("FUTURERELEASE x 2026-08-03T00:00:00Z", None, moment("2026-08-03T00:00:00Z")),
+        ("FUTURERELEASE 2026-08-03T00:00:00Z 86400", None, None),
+        ("FUTURERELEASE 99999999999999999999 2026-13-03T00:00:00Z", None, None),
+        ("FUTURERELEASE 0 2026-08-03T00:00:00+01:00", None, None),
+        ("FUTURERELEASE", None, None),
+    ] {
+        let offered = offered(&[line]).future_release().unwrap();
+        assert_eq!((offered.max_interval, offered.max_date_time), (max_interval, max_date_time), "{line:?}");
+    }
+    assert_eq!(offered(&["DSN"]).future_release(), None);
+}
+
+#[test]
+fn priorities_and_attributes() {
+    assert_eq!(offered(&["MT-PRIORITY MIXER"]).mt_priority_profile(), Some("MIXER"));
+    assert_eq!(offered(&["mt-priority"]).mt_priority_profile(), None);
+    assert_eq!(offered(&["DSN"]).mt_priority_profile(), None);
+    let attributes = |line: &str| offered(&[line]).xclient_attributes().map(String::from).collect::<Vec<_>>();
+    assert_eq!(attributes("XCLIENT NAME ADDR  PROTO helo"), ["NAME", "ADDR", "PROTO", "helo"]);
+    assert_eq!(attributes("XCLIENT"), [""; 0]);
+    assert_eq!(attributes("XFORWARD NAME"), [""; 0]);
+}
+
+#[test]
+fn no_parameter_of_any_octet_panics() {
+    for keyword in ["SIZE", "LIMITS", "DELIVERBY", "FUTURERELEASE", "MT-PRIORITY", "XCLIENT"] {
+        for octet in 0..=u8::MAX {
+            for around in [&b""[..], b"9", b"MAILMAX=", b"2026-08-03T00:00:00Z", b"86400 2026-08-03T00:00:00"]
+            {
+                let line = [keyword.as_bytes(), b" ", around, &[octet], around].concat();
+                let capabilities = Capabilities::parse([&b"mx.test"[..], &line]);
+                let _ = (capabilities.size_limit(), capabilities.limits(), capabilities.deliver_by_minimum());
+                let _ = (capabilities.future_release(), capabilities.mt_priority_profile());
+                assert!(capabilities.xclient_attributes().all(|name| !name.is_empty()));
+            }
+        }
+    }
 }
 
 #[test]

@@ -9,15 +9,16 @@ use crate::body::BodyKind;
 use crate::capabilities::{Capabilities, Extension};
 use crate::command::{self, AuthCommand, Command, DataCommand};
 use crate::error::{Error, Misuse};
-use crate::params::{MailParameters, RcptParameters};
+use crate::params::{MailParameters, RcptParameters, XClient, XClientAttribute};
 use crate::path::{ForwardPath, ReversePath};
 
 impl Connection {
     /// Queues a command. It leaves when RFC 2920, the server's PIPELINING and the window allow.
     ///
     /// # Errors
-    /// [`Error::Misuse`], [`Error::Command`], [`Error::Unsupported`] or [`Error::TooLarge`]: nothing was queued
-    /// and the connection is as usable as before. [`Error::Poisoned`] if it is lost.
+    /// [`Error::Misuse`], [`Error::Command`], [`Error::Unsupported`], [`Error::UnsupportedAttribute`], [`Error::TooLarge`], [`Error::OutOfRange`] or
+    /// [`Error::LimitReached`]: nothing was queued and the connection is as usable as before. [`Error::Poisoned`] if
+    /// it is lost.
     pub fn command(&mut self, command: Command<'_>) -> Result<CommandId, Error> {
         self.alive()?;
         let stage = stage_of(&command);
@@ -46,6 +47,7 @@ impl Connection {
         if let Command::Data(data) = command {
             self.data = Some(data);
         }
+        self.count(&command);
         self.trace_command(&command);
         self.queued(next);
         Ok(id)
@@ -62,6 +64,8 @@ impl Connection {
             Command::Auth(auth) if !self.capabilities.auth_mechanisms().contains(auth.mechanism) => {
                 Err(Error::Unsupported(Extension::Auth))
             }
+            Command::Etrn(_) => self.require(Extension::Etrn),
+            Command::XClient(client) => self.check_xclient(client),
             Command::Mail(path, parameters) => self.check_mail(path, parameters),
             Command::Rcpt(path, parameters) => self.check_rcpt(path, parameters),
             Command::Data(_) if self.body_kind == BodyKind::BinaryMime => Err(Misuse::NeedsChunks.into()),
@@ -92,6 +96,7 @@ impl Connection {
             self.require(Extension::SmtpUtf8)?;
             return Err(Misuse::NeedsSmtpUtf8.into());
         }
+        self.check_mail_limits(parameters)?;
         match (parameters.declared_size(), self.capabilities.size_limit()) {
             (Some(size), Some(limit)) if size > limit => Err(Error::TooLarge { size, limit }),
             _ => Ok(()),
@@ -127,7 +132,19 @@ impl Connection {
             self.require(Extension::SmtpUtf8)?;
             return Err(Misuse::NeedsSmtpUtf8.into());
         }
-        Ok(())
+        self.check_rcpt_limits(path)
+    }
+
+    fn check_xclient(&self, client: &XClient) -> Result<(), Error> {
+        self.require(Extension::XClient)?;
+        let offered = self.capabilities.xclient_attributes();
+        let is_missing = |attribute: &XClientAttribute| {
+            !offered.clone().any(|listed| listed.eq_ignore_ascii_case(attribute.as_str()))
+        };
+        client
+            .attributes()
+            .find(is_missing)
+            .map_or(Ok(()), |missing| Err(Error::UnsupportedAttribute(missing)))
     }
 
     fn require(&self, extension: Extension) -> Result<(), Error> {
@@ -215,6 +232,8 @@ fn stage_of(command: &Command<'_>) -> Stage {
         Command::Vrfy(_) => Stage::Vrfy,
         Command::Expn(_) => Stage::Expn,
         Command::Help(_) => Stage::Help,
+        Command::Etrn(_) => Stage::Etrn,
+        Command::XClient(_) => Stage::XClient,
         Command::Noop => Stage::Noop,
         Command::Quit => Stage::Quit,
         Command::Custom(_) => Stage::Custom,

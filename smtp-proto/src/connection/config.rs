@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{Timeouts, Window};
+use super::{Quirks, Timeouts, Window};
 use crate::path::ClientName;
 use crate::reply::ReplyLimits;
 
@@ -27,6 +27,7 @@ pub struct Config {
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: ReplyLimits,
     pub(crate) window: Window,
+    pub(crate) quirks: Quirks,
 }
 
 impl Config {
@@ -43,6 +44,7 @@ impl Config {
             timeouts: Timeouts::default(),
             limits: ReplyLimits::default(),
             window: Window::default(),
+            quirks: Quirks::default(),
         }
     }
 
@@ -94,6 +96,13 @@ impl Config {
     #[must_use]
     pub fn window(mut self, window: Window) -> Self {
         self.window = window;
+        self
+    }
+
+    /// What is known of the server's failings.
+    #[must_use]
+    pub fn quirks(mut self, quirks: Quirks) -> Self {
+        self.quirks = quirks;
         self
     }
 

@@ -180,7 +180,8 @@ impl Connection {
     fn take_effect(&mut self, stage: Stage, verdict: Verdict, reply: &Reply) -> Result<(), Error> {
         match (stage, verdict) {
             (Stage::Ehlo | Stage::Lhlo, Verdict::Done) => {
-                self.capabilities = Capabilities::parse(reply.lines())
+                self.capabilities = Capabilities::parse(reply.lines());
+                self.config.quirks.apply(&mut self.capabilities);
             }
             (Stage::StartTls, Verdict::Done) => {
                 // RFC 3207 §4.2, §6: the server may say nothing more in clear; discarding it would hide an attack.
@@ -188,6 +189,12 @@ impl Connection {
                     return Err(ProtocolError::StartTlsResidue.into());
                 }
                 self.capabilities = Capabilities::default();
+            }
+            (Stage::XClient, Verdict::Done) => {
+                // The server has forgotten EHLO and AUTH, as on a new connection.
+                self.capabilities = Capabilities::default();
+                self.authenticated = false;
+                self.credentials_said = false;
             }
             (Stage::Auth, Verdict::Done) => self.authenticated = true,
             (Stage::Mail, Verdict::Done) => self.accepted = 0,

@@ -9,10 +9,12 @@ mod commands;
 mod config;
 mod event;
 mod input;
+mod limits;
 mod outgoing;
 mod output;
 mod phase;
 mod pipeline;
+mod quirks;
 mod timeout;
 mod transcript;
 
@@ -24,6 +26,7 @@ pub use crate::stage::{Stage, TimeoutPhase};
 pub use config::{Config, Peer, Protocol, TlsPolicy};
 pub use event::{CommandId, Event};
 pub use pipeline::Window;
+pub use quirks::Quirks;
 pub use timeout::{Timeout, Timeouts};
 pub use transcript::TranscriptEntry;
 
@@ -84,6 +87,8 @@ pub struct Connection {
     /// The receiving cursor.
     receiving: Phase,
     capabilities: Capabilities,
+    /// What counts against the limits the server declares.
+    counts: limits::Counts,
     security: Security,
     authenticated: bool,
     /// Whether the AUTH exchange under way has had a response in it.
@@ -151,6 +156,7 @@ impl Connection {
             sending: phase,
             receiving: phase,
             capabilities: Capabilities::default(),
+            counts: limits::Counts::default(),
             security: match peer {
                 Peer::Local => Security::LocalPlaintext,
                 Peer::Remote => Security::Plaintext,

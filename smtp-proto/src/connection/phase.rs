@@ -58,6 +58,7 @@ impl Phase {
 
             (Phase::Ready, Stage::StartTls | Stage::Auth) if !idle => Err(Misuse::NotPipelined(stage)),
             (Phase::Ready, Stage::StartTls | Stage::Auth) => Ok(Phase::Decision(stage)),
+            (Phase::Ready, Stage::XClient) => Ok(Phase::Decision(stage)),
             (Phase::Ready, Stage::Mail) => Ok(Phase::Transaction { recipient: false }),
             (Phase::Ready, Stage::Rcpt | Stage::Data | Stage::Bdat) => Err(Misuse::NoTransaction(stage)),
 
@@ -69,9 +70,12 @@ impl Phase {
             (Phase::Transaction { recipient: true }, Stage::Data) => Ok(Phase::Decision(stage)),
             (Phase::Transaction { recipient: true }, Stage::Bdat) => Ok(Phase::Body),
             (Phase::Transaction { recipient: false }, Stage::Data | Stage::Bdat) => Err(Misuse::NoRecipient),
+            (Phase::Transaction { .. }, Stage::Etrn | Stage::XClient) => Err(Misuse::InTransaction(stage)),
 
             (_, Stage::Rset) => Ok(Phase::Ready),
-            (same, Stage::Noop | Stage::Vrfy | Stage::Expn | Stage::Help | Stage::Custom) => Ok(same),
+            (same, Stage::Noop | Stage::Vrfy | Stage::Expn | Stage::Help | Stage::Etrn | Stage::Custom) => {
+                Ok(same)
+            }
             // Never queued as commands: the one is the server's, the other is made by `finish_body`.
             (_, Stage::Greeting | Stage::EndOfData) => Err(Misuse::NoBody),
         }
@@ -85,6 +89,7 @@ impl Phase {
             // The server's state is unchanged (RFC 5321 §4.1.4), but what it offers is no longer known.
             (Stage::Ehlo | Stage::Helo | Stage::Lhlo, _) => Phase::Hello,
             (Stage::StartTls, Verdict::Done) => Phase::TlsPending,
+            (Stage::XClient, Verdict::Done) => Phase::Hello,
             (Stage::Auth, Verdict::GoOn) => Phase::Challenge,
             (Stage::Auth, _) => Phase::Ready,
             (Stage::Mail, Verdict::Done) => Phase::Transaction { recipient: false },
@@ -120,7 +125,9 @@ pub(super) fn verdict(stage: Stage, reply: &Reply) -> Verdict {
         // Whatever a server says to QUIT, it is quitting.
         (Stage::Quit, _) => Verdict::Done,
         (_, 421 | 221) => Verdict::Closing,
-        (Stage::Greeting | Stage::StartTls, 220) => Verdict::Done,
+        (Stage::Greeting | Stage::StartTls | Stage::XClient, 220) => Verdict::Done,
+        // Postfix, XCLIENT_README: the server greets anew, or refuses.
+        (Stage::XClient, 200..=399) => Verdict::Unexpected,
         (Stage::Greeting | Stage::StartTls, 400..=599) => Verdict::Fatal,
         (Stage::Greeting | Stage::StartTls, _) => Verdict::Unexpected,
         (Stage::Auth, 334) => Verdict::GoOn,

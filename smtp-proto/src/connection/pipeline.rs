@@ -409,6 +409,8 @@ fn ends_group(stage: Stage) -> bool {
         | Stage::Quit
         // RFC 2920 does not place these; alone is always right.
         | Stage::Help
+        | Stage::Etrn
+        | Stage::XClient
         | Stage::Custom => true,
         // RFC 3030 §4.2 lets BDAT be pipelined like MAIL and RCPT.
         Stage::Mail | Stage::Rcpt | Stage::Rset | Stage::Bdat | Stage::EndOfData => false,

@@ -102,7 +102,13 @@ impl Timeouts {
                 Stage::Bdat | Stage::EndOfData => self.data_termination,
                 Stage::Rset => self.rset,
                 Stage::Quit => self.quit,
-                Stage::Vrfy | Stage::Expn | Stage::Help | Stage::Noop | Stage::Custom => self.other,
+                Stage::Vrfy
+                | Stage::Expn
+                | Stage::Help
+                | Stage::Etrn
+                | Stage::XClient
+                | Stage::Noop
+                | Stage::Custom => self.other,
             },
         }
     }

@@ -22,7 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 pub struct Authenticate<'m> {
     mechanism: &'m mut dyn Mechanism,
     state: State,
-    /// The initial response, held back because the line would be too long for it.
+    /// The initial response, held back because the line would be too long for it or the server wants none there.
     held: Option<Secret>,
     challenges: usize,
     cause: Option<MechanismError>,
@@ -51,7 +51,7 @@ impl<'m> Authenticate<'m> {
             mechanism: self.mechanism.name(),
             initial_response: response.as_ref().map(Secret::expose),
         };
-        if auth.line_len() > MAX_LINE {
+        if auth.line_len() > MAX_LINE || connection.config().quirks.holds_initial_response() {
             auth.initial_response = None;
         }
         let whole = auth.initial_response.is_some();

@@ -16,6 +16,7 @@ mod plan;
 mod quit;
 mod send;
 mod transaction;
+mod xclient;
 
 pub use authenticate::Authenticate;
 pub use batch::Batch;
@@ -27,6 +28,7 @@ pub use options::{Body, RecipientPolicy, SendOptions, Transfer};
 pub use outcome::{Delivery, RecipientOutcome, RecipientState, SendError, queue_id};
 pub use quit::Quit;
 pub use send::Send;
+pub use xclient::XClient;
 
 use crate::connection::{Connection, TlsUpgrade};
 use crate::error::Error;

@@ -6,7 +6,7 @@ use super::{Flow, Step};
 use crate::capabilities::Extension;
 use crate::command::Command;
 use crate::connection::{CommandId, Connection, Event, Stage, TlsPolicy};
-use crate::error::Error;
+use crate::error::{Error, Misuse};
 use crate::reply::Reply;
 
 /// Waits for the greeting, says EHLO, upgrades to TLS as the policy wants, and says EHLO again.
@@ -99,6 +99,7 @@ impl Flow for Open {
 ///
 /// HELO takes every extension away, so it is said only after 500, 502, 504 or 550 to EHLO, and never where
 /// TLS is required: an attacker on the path could otherwise answer so and have everything sent in clear.
+/// [`Quirks::force_helo`](crate::connection::Quirks::force_helo) says HELO at once, where TLS is not required.
 #[derive(Debug, Default)]
 pub struct Hello {
     sent: Option<CommandId>,
@@ -124,10 +125,15 @@ impl Flow for Hello {
                 None => {
                     super::exchange::hear(connection)?;
                     let name = connection.client_name();
+                    let config = connection.config();
+                    let forced = config.quirks.forces_helo() && !config.is_lmtp();
+                    if forced && !may_do_without_tls(connection) {
+                        return Err(Misuse::HeloWithoutTls.into());
+                    }
                     let command = match self.refused {
                         _ if connection.config().is_lmtp() => Command::Lhlo(&name),
-                        None => Command::Ehlo(&name),
-                        Some(_) => Command::Helo(&name),
+                        None if !forced => Command::Ehlo(&name),
+                        None | Some(_) => Command::Helo(&name),
                     };
                     *self.sent.insert(connection.command(command)?)
                 }
@@ -145,14 +151,18 @@ impl Flow for Hello {
                 }
                 first => {
                     // The first error is the one that tells; without a hello there is no session.
-                    let reply = first.unwrap_or_else(|| reply.into());
+                    let (stage, reply) = first.map_or((stage, reply.into()), |first| (Stage::Ehlo, first));
                     connection.abandon();
-                    let stage = if stage == Stage::Lhlo { stage } else { Stage::Ehlo };
                     return Err(Error::Refused { stage, reply });
                 }
             }
         }
     }
+}
+
+/// Whether the session may go on without STARTTLS, which only EHLO can offer.
+fn may_do_without_tls(connection: &Connection) -> bool {
+    connection.config().tls_policy() != TlsPolicy::Required || connection.security().is_tls()
 }
 
 fn may_say_helo(connection: &Connection, reply: &Reply) -> bool {

@@ -3,12 +3,13 @@
 //! Everything that can be known beforehand is checked here, so that nothing is half sent (RFC 5321 §2.4, RFC
 //! 1870, RFC 3030, RFC 6152, RFC 6531).
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::{Body, Envelope, RecipientPolicy, SendOptions, Transfer};
 use crate::body::{BodyFault, BodyFaultKind, BodyKind, BodyRules, Content};
-use crate::capabilities::Extension;
+use crate::capabilities::{Extension, Limit};
 use crate::command::{Command, DataCommand};
 use crate::connection::Connection;
 use crate::error::{Error, Misuse};
@@ -156,8 +157,10 @@ fn check_content(
 
 /// What RCPT would refuse locally is found before MAIL, so that nothing is half sent.
 fn check_recipients(connection: &Connection, envelope: &Envelope, range: &Range<usize>) -> Result<(), Error> {
+    let recipients = envelope.recipients.get(range.clone()).unwrap_or_default();
+    connection.check_recipients(recipients.iter().map(|recipient| &recipient.forward_path))?;
     let mut line = Vec::new();
-    for recipient in envelope.recipients.get(range.clone()).unwrap_or_default() {
+    for recipient in recipients {
         for extension in recipient.parameters.required_extensions() {
             if !connection.capabilities().supports(extension) {
                 return Err(Error::Unsupported(extension));
@@ -169,7 +172,7 @@ fn check_recipients(connection: &Connection, envelope: &Envelope, range: &Range<
     Ok(())
 }
 
-/// The recipients of each mail transaction that the envelope takes.
+/// The recipients of each mail transaction that the envelope takes (RFC 9422 §4.2).
 pub(super) fn split(
     connection: &Connection,
     envelope: &Envelope,
@@ -180,6 +183,16 @@ pub(super) fn split(
     if all == 0 {
         return Err(Misuse::NoRecipient.into());
     }
-    let _ = (connection, body, options);
-    Ok(alloc::vec![0..all])
+    let max = connection.capabilities().limits().rcpt_max.unwrap_or(u64::MAX);
+    let most = usize::try_from(max).unwrap_or(usize::MAX);
+    let whole = 0..all;
+    if all <= most || most == 0 {
+        return Ok(vec![whole]);
+    }
+    match (options, body) {
+        (SendOptions { split: false, .. }, _) => Err(Error::LimitReached { limit: Limit::RcptMax, max }),
+        (SendOptions { recipients: RecipientPolicy::All, .. }, _) => Err(Misuse::SplitAllOrNothing.into()),
+        (_, Described::Stream { .. }) => Err(Misuse::SplitStream.into()),
+        _ => Ok((0..all).step_by(most).map(|start| start..all.min(start + most)).collect()),
+    }
 }

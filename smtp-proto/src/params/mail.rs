@@ -5,15 +5,28 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::decimal::{push_decimal, push_signed};
 use super::raw::RawParameters;
 use super::xtext::push_xtext;
-use super::{ParameterError, ParameterErrorKind};
+use super::{DeliverBy, Hold, ParameterError, ParameterErrorKind};
 use crate::body::BodyKind;
 use crate::capabilities::Extension;
 use crate::path::Mailbox;
 
 /// The keywords that have a setter, which `raw` therefore refuses.
-const WITH_SETTER: &[&str] = &["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"];
+const WITH_SETTER: &[&str] = &[
+    "SIZE",
+    "BODY",
+    "SMTPUTF8",
+    "RET",
+    "ENVID",
+    "AUTH",
+    "REQUIRETLS",
+    "BY",
+    "MT-PRIORITY",
+    "HOLDFOR",
+    "HOLDUNTIL",
+];
 
 /// RFC 3461 §4.4, counted as xtext.
 const MAX_ENVELOPE_ID: usize = 100;
@@ -38,6 +51,10 @@ pub struct MailParameters {
     envid: Option<Box<str>>,
     /// `<>` or a mailbox as xtext.
     auth: Option<Box<str>>,
+    require_tls: bool,
+    deliver_by: Option<DeliverBy>,
+    mt_priority: Option<i8>,
+    hold: Option<Hold>,
     raw: RawParameters,
 }
 
@@ -105,6 +122,44 @@ impl MailParameters {
         self
     }
 
+    /// `REQUIRETLS`: the message is to travel under verified TLS only, on this hop and on all after it (RFC 8689 §2).
+    /// A connection that is not under verified TLS itself refuses it.
+    pub fn require_tls(mut self) -> Self {
+        self.require_tls = true;
+        self
+    }
+
+    /// `BY=`: by when the message is to be delivered (RFC 2852 §4). A connection refuses a time after which the
+    /// message is returned that is shorter than the server's minimum.
+    pub fn deliver_by(mut self, deliver_by: DeliverBy) -> Self {
+        self.deliver_by = Some(deliver_by);
+        self
+    }
+
+    /// `MT-PRIORITY=`: the message transfer priority, -9 to 9, the highest first; 0 is what a message without the
+    /// parameter has (RFC 6710 §3).
+    ///
+    /// # Errors
+    /// [`Priority`](ParameterErrorKind::Priority) when it is not from -9 to 9.
+    pub fn mt_priority(mut self, priority: i8) -> Result<Self, ParameterError> {
+        if !(-9..=9).contains(&priority) {
+            return Err(ParameterError::new(ParameterErrorKind::Priority));
+        }
+        self.mt_priority = Some(priority);
+        Ok(self)
+    }
+
+    /// `HOLDFOR=` or `HOLDUNTIL=`: the message is to be released later (RFC 4865 §3). Setting one replaces the other.
+    /// A connection refuses what is beyond the server's limits.
+    ///
+    /// # Errors
+    /// [`HoldFor`](ParameterErrorKind::HoldFor) when the seconds are 0 or have more than nine digits.
+    pub fn hold(mut self, hold: Hold) -> Result<Self, ParameterError> {
+        hold.check()?;
+        self.hold = Some(hold);
+        Ok(self)
+    }
+
     /// Adds a parameter that has no setter here, after all others. The caller answers for the server
     /// understanding it: it is *not* among the [`required_extensions`](Self::required_extensions).
     ///
@@ -118,8 +173,8 @@ impl MailParameters {
     /// ```
     /// use smtp_proto::params::MailParameters;
     ///
-    /// let parameters = MailParameters::new().raw("HOLDFOR", Some("3600"))?.raw("X-FAST", None)?;
-    /// assert_eq!(parameters.to_string(), "HOLDFOR=3600 X-FAST");
+    /// let parameters = MailParameters::new().raw("SOLICIT", Some("org.example:ADV"))?.raw("X-FAST", None)?;
+    /// assert_eq!(parameters.to_string(), "SOLICIT=org.example:ADV X-FAST");
     /// assert!(MailParameters::new().raw("X-FAST", Some("1 SIZE=2")).is_err());
     /// # Ok::<(), smtp_proto::params::ParameterError>(())
     /// ```
@@ -146,6 +201,24 @@ impl MailParameters {
         self.smtp_utf8
     }
 
+    /// Whether `REQUIRETLS` is set.
+    #[must_use]
+    pub const fn requires_tls(&self) -> bool {
+        self.require_tls
+    }
+
+    /// By when the message is to be delivered.
+    #[must_use]
+    pub const fn delivery_time(&self) -> Option<DeliverBy> {
+        self.deliver_by
+    }
+
+    /// How long the message is to be held.
+    #[must_use]
+    pub const fn held(&self) -> Option<&Hold> {
+        self.hold.as_ref()
+    }
+
     /// Whether no parameter is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -167,6 +240,10 @@ impl MailParameters {
             (self.smtp_utf8, Extension::SmtpUtf8),
             (dsn, Extension::Dsn),
             (self.auth.is_some(), Extension::Auth),
+            (self.require_tls, Extension::RequireTls),
+            (self.deliver_by.is_some(), Extension::DeliverBy),
+            (self.mt_priority.is_some(), Extension::MtPriority),
+            (self.hold.is_some(), Extension::FutureRelease),
         ]
         .into_iter()
         .filter_map(|(required, extension)| required.then_some(extension))
@@ -197,6 +274,19 @@ impl MailParameters {
             out.extend_from_slice(b" AUTH=");
             out.extend_from_slice(auth.as_bytes());
         }
+        if self.require_tls {
+            out.extend_from_slice(b" REQUIRETLS");
+        }
+        if let Some(deliver_by) = self.deliver_by {
+            deliver_by.write_to(out);
+        }
+        if let Some(priority) = self.mt_priority {
+            out.extend_from_slice(b" MT-PRIORITY=");
+            push_signed(priority.into(), out);
+        }
+        if let Some(hold) = &self.hold {
+            hold.write_to(out);
+        }
         self.raw.write_to(out);
     }
 }
@@ -207,20 +297,6 @@ impl fmt::Display for MailParameters {
         let mut out = Vec::new();
         self.write_to(&mut out);
         f.write_str(String::from_utf8_lossy(&out).trim_start())
-    }
-}
-
-fn push_decimal(mut number: u64, out: &mut Vec<u8>) {
-    let start = out.len();
-    loop {
-        out.push(b'0' + (number % 10) as u8);
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    if let Some(digits) = out.get_mut(start..) {
-        digits.reverse();
     }
 }
 

@@ -229,7 +229,14 @@ fn i08_required_extensions() {
     assert_eq!(of(MailParameters::new().ret(Ret::Headers)), [Extension::Dsn]);
     assert_eq!(of(MailParameters::new().ret(Ret::Full).envid("x").unwrap()), [Extension::Dsn]);
     assert_eq!(of(MailParameters::new().auth(None)), [Extension::Auth]);
-    let raw = MailParameters::new().raw("HOLDFOR", Some("5")).unwrap();
+    assert_eq!(of(MailParameters::new().require_tls()), [Extension::RequireTls]);
+    assert_eq!(
+        of(MailParameters::new().deliver_by(DeliverBy::or_return(1).unwrap())),
+        [Extension::DeliverBy]
+    );
+    assert_eq!(of(MailParameters::new().mt_priority(0).unwrap()), [Extension::MtPriority]);
+    assert_eq!(of(MailParameters::new().hold(Hold::For(1)).unwrap()), [Extension::FutureRelease]);
+    let raw = MailParameters::new().raw("SOLICIT", Some("org.example:ADV")).unwrap();
     assert!(!raw.is_empty());
     assert_eq!(of(raw), []);
 
@@ -242,8 +249,161 @@ fn i08_required_extensions() {
 }
 
 #[test]
+fn parameters_of_delivery_in_fixed_order() {
+    let moment: DateTime = "2026-08-03T12:00:00Z".parse().unwrap();
+    let parameters = MailParameters::new()
+        .raw("X-LAST", None)
+        .unwrap()
+        .hold(Hold::For(5))
+        .unwrap()
+        .hold(Hold::Until(moment))
+        .unwrap()
+        .mt_priority(-9)
+        .unwrap()
+        .deliver_by(DeliverBy::or_return(86_400).unwrap().trace())
+        .require_tls()
+        .auth(None);
+    assert_eq!(
+        mail_line(&parameters),
+        "MAIL FROM:<> AUTH=<> REQUIRETLS BY=86400;RT MT-PRIORITY=-9 HOLDUNTIL=2026-08-03T12:00:00Z X-LAST"
+    );
+    assert!(parameters.requires_tls() && !MailParameters::new().requires_tls());
+}
+
+#[test]
+fn i07_numbers_at_their_limits() {
+    for (seconds, expected) in [(1, "BY=1;R"), (999_999_999, "BY=999999999;R")] {
+        let deliver_by = DeliverBy::or_return(seconds).unwrap();
+        assert_eq!(deliver_by.return_after(), Some(seconds));
+        assert_eq!(MailParameters::new().deliver_by(deliver_by).to_string(), expected);
+    }
+    for seconds in [0, 1_000_000_000, u32::MAX] {
+        assert_eq!(fault(DeliverBy::or_return(seconds)), (Kind::DeliverBy, None));
+    }
+    for (seconds, expected) in
+        [(-999_999_999, "BY=-999999999;N"), (-1, "BY=-1;N"), (0, "BY=0;N"), (999_999_999, "BY=999999999;N")]
+    {
+        let deliver_by = DeliverBy::or_notify(seconds).unwrap();
+        assert_eq!(deliver_by.return_after(), None);
+        assert_eq!(MailParameters::new().deliver_by(deliver_by).to_string(), expected);
+    }
+    for seconds in [1_000_000_000, -1_000_000_000, i32::MAX, i32::MIN] {
+        assert_eq!(fault(DeliverBy::or_notify(seconds)), (Kind::DeliverBy, None));
+    }
+    for priority in -9..=9 {
+        let parameters = MailParameters::new().mt_priority(priority).unwrap();
+        assert_eq!(parameters.to_string(), format!("MT-PRIORITY={priority}"));
+    }
+    for priority in [-10, 10, i8::MIN, i8::MAX] {
+        assert_eq!(fault(MailParameters::new().mt_priority(priority)), (Kind::Priority, None));
+    }
+    for seconds in [1, 999_999_999] {
+        let parameters = MailParameters::new().hold(Hold::For(seconds)).unwrap();
+        assert_eq!(parameters.to_string(), format!("HOLDFOR={seconds}"));
+    }
+    for seconds in [0, 1_000_000_000, u32::MAX] {
+        assert_eq!(fault(MailParameters::new().hold(Hold::For(seconds))), (Kind::HoldFor, None));
+    }
+}
+
+#[test]
+fn i02_i07_a_moment_is_a_moment_in_utc() {
+    for good in [
+        "2026-08-03T12:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "2024-02-29T00:00:00Z",
+        "2000-02-29T00:00:00Z",
+        "2016-12-31T23:59:60Z",
+        "2026-08-03T12:00:00.0Z",
+        "2026-08-03T12:00:00.123456789Z",
+    ] {
+        let moment: DateTime = good.parse().unwrap();
+        assert_eq!(moment.to_string(), good);
+        let parameters = MailParameters::new().hold(Hold::Until(moment)).unwrap();
+        assert_eq!(parameters.to_string(), format!("HOLDUNTIL={good}"));
+    }
+    for bad in [
+        "",
+        "Z",
+        "T",
+        "2026-08-03",
+        "2026-08-03T12:00:00",
+        "2026-08-03t12:00:00z",
+        "2026-08-03 12:00:00Z",
+        "2026-08-03T12:00:00+00:00",
+        "2026-08-03T12:00:00-02:00",
+        "2026-08-03T12:00Z",
+        "2026-8-3T12:00:00Z",
+        "26-08-03T12:00:00Z",
+        "+2026-08-03T12:00:00Z",
+        "2026-00-03T12:00:00Z",
+        "2026-13-03T12:00:00Z",
+        "2026-08-00T12:00:00Z",
+        "2026-08-32T12:00:00Z",
+        "2026-04-31T12:00:00Z",
+        "2026-02-29T12:00:00Z",
+        "1900-02-29T12:00:00Z",
+        "2026-08-03T24:00:00Z",
+        "2026-08-03T12:60:00Z",
+        "2026-08-03T12:00:60Z",
+        "2026-08-03T23:59:61Z",
+        "2026-08-03T12:00:00.Z",
+        "2026-08-03T12:00:00.-1Z",
+        "2026-08-03T12:00:00.1234567890Z",
+        "2026-08-03T12:00:00.5.5Z",
+        "2026-08-03T12:00:00:00Z",
+        "2026-08-03-01T12:00:00Z",
+        "2026-08-03T12:00:00Z SIZE=1",
+        "2026-08-03T12:00:00ZZ",
+        "\u{0662}026-08-03T12:00:00Z",
+    ] {
+        assert_eq!(fault(bad.parse::<DateTime>()), (Kind::DateTime, None), "{bad:?}");
+    }
+    for (text, _) in hostile().flat_map(|c| {
+        ["", "2026-08-", "2026-08-03T12:00:00Z"].map(|before| {
+            let (_, after) = "2026-08-03T12:00:00Z".split_at(before.len());
+            (format!("{before}{c}{after}"), 0)
+        })
+    }) {
+        assert_eq!(fault(text.parse::<DateTime>()), (Kind::DateTime, None), "{text:?}");
+    }
+}
+
+#[test]
+fn moments_are_in_the_order_of_time() {
+    let moments = [
+        "0000-01-01T00:00:00Z",
+        "2026-08-03T11:59:59.999999999Z",
+        "2026-08-03T12:00:00Z",
+        "2026-08-03T12:00:00.05Z",
+        "2026-08-03T12:00:00.5Z",
+        "2026-08-03T12:00:00.50000001Z",
+        "2026-08-03T12:00:01Z",
+        "2026-12-31T23:59:59Z",
+        "2026-12-31T23:59:60Z",
+        "2027-01-01T00:00:00Z",
+    ]
+    .map(|text| text.parse::<DateTime>().unwrap());
+    assert!(moments.is_sorted_by(|earlier, later| earlier < later));
+    let moment = |text: &str| text.parse::<DateTime>().unwrap();
+    assert_eq!(moment("2026-08-03T12:00:00Z"), moment("2026-08-03T12:00:00.000Z"));
+    assert_eq!(moment("2026-08-03T12:00:10.5Z"), moment("2026-08-03T12:00:10.50Z"));
+    assert_ne!(moment("2026-08-03T12:00:10Z"), moment("2026-08-03T12:00:01Z"));
+}
+
+#[test]
+fn recipient_valid_since_is_a_raw_parameter() {
+    // RFC 7293: it has no setter, and its value is an ordinary one.
+    let parameters = RcptParameters::new().raw("RRVS", Some("2014-04-03T23:01:00Z;C")).unwrap();
+    assert_eq!(rcpt_line(&parameters), "RCPT TO:<a@b> RRVS=2014-04-03T23:01:00Z;C");
+}
+
+#[test]
 fn raw_keywords_are_given_once_and_have_no_setter() {
-    for keyword in ["SIZE", "size", "Body", "SMTPUTF8", "RET", "ENVID", "auth"] {
+    let with_setter = ["SIZE", "size", "Body", "SMTPUTF8", "RET", "ENVID", "auth"];
+    for keyword in with_setter.into_iter().chain(["RequireTLS", "by", "mt-priority", "HoldFor", "HOLDUNTIL"])
+    {
         assert_eq!(fault(MailParameters::new().raw(keyword, Some("1"))).0, Kind::KeywordHasSetter);
         assert!(RcptParameters::new().raw(keyword, Some("1")).is_ok());
     }

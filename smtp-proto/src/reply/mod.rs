@@ -12,7 +12,10 @@
 //! | [`Reply`], [`ReplyRef`] | §4.2 |
 //! | [`ReplyLimits`] | §4.5.3.1.5 |
 //! | [`ReplyParser`], [`ReplyError`] | §4.2, §4.2.1 |
+//! | [`VrfyAnswer`], [`ExpnAnswer`], [`HelpAnswer`] | §3.5, §4.1.1.8 |
+//! | [`EtrnAnswer`] | RFC 1985 §5.2 |
 
+mod answer;
 mod code;
 mod error;
 mod limits;
@@ -21,6 +24,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{EtrnAnswer, ExpnAnswer, HelpAnswer, Listed, Listing, VrfyAnswer};
 pub use code::{EnhancedCode, ReplyCode, Severity};
 pub use error::{Excerpt, ReplyError};
 pub use limits::ReplyLimits;

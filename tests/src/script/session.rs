@@ -11,6 +11,7 @@ use smtp_proto::flow::{
     Authenticate, Batch, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello,
     Open, Quit, Send, SendError, SendOptions, StartTls, Step,
 };
+use smtp_proto::params::XClient;
 use smtp_proto::reply::Reply;
 use smtp_proto::sasl::Mechanism;
 
@@ -73,6 +74,14 @@ impl Session {
     /// The flow's.
     pub fn hello(&mut self) -> Result<Reply, Error> {
         self.run(Hello::new(), &[])
+    }
+
+    /// XCLIENT, EHLO.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn xclient(&mut self, client: &XClient) -> Result<Reply, Error> {
+        self.run(smtp_proto::flow::XClient::new(client), &[])
     }
 
     /// STARTTLS, handshake, EHLO.
