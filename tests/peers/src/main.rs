@@ -53,6 +53,9 @@ enum Bench {
         /// Leaves out system calls and instructions.
         #[arg(long)]
         no_counts: bool,
+        /// Compares everyone's best round with the floor's best: for a machine that others use, too.
+        #[arg(long)]
+        best: bool,
     },
     /// A link with a delay: round trips, and time on the wall.
     Link {
@@ -105,12 +108,13 @@ fn main() -> Result {
     // Before there are threads or a server, so that it holds for all of them.
     sched_setaffinity(Pid::from_raw(0), &cores)?;
     match command {
-        Bench::Loopback { names, rounds, turn, octets, no_counts } => tables::loopback(
+        Bench::Loopback { names, rounds, turn, octets, no_counts, best } => tables::loopback(
             &contestant::chosen(&names),
             rounds,
             Duration::from_millis(turn),
             octets,
             !no_counts,
+            best,
         ),
         Bench::Link { names, delay, octets } => {
             tables::link(&contestant::chosen(&names), Duration::from_millis(delay), octets)

@@ -210,3 +210,34 @@ impl Dialogue<'_> {
         line.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is answered to a session that comes in pieces of so many octets.
+    fn replies(session: &[u8], piece: usize) -> String {
+        let mut dialogue =
+            Dialogue { ehlo: b"", expect: Expect::Command, end_of_data: Finder::new(b"\r\n.\r\n") };
+        let (mut kept, mut replies) = (Vec::new(), Vec::new());
+        for piece in session.chunks(piece) {
+            kept.extend(piece);
+            let done = dialogue.answer(&kept, &mut replies);
+            kept.drain(..done);
+        }
+        assert!(kept.is_empty());
+        replies
+            .split(|&octet| octet == b'\n')
+            .map(|line| line.first().map_or(' ', |&octet| octet.into()))
+            .collect()
+    }
+
+    #[test]
+    fn a_session_is_understood_in_pieces_of_any_size() {
+        let session = b"MAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n.x\r\n..\r\nDATA\r\n\r\n.\r\n\
+            MAIL FROM:<>\r\nDATA\r\n.\r\nBDAT 6\r\n\r\n.\r\n\nBDAT 0 LAST\r\nBDAT 3 LAST\r\n...QUIT\r\n";
+        for piece in 1..=session.len() {
+            assert_eq!(replies(session, piece), "22322322222 ", "in pieces of {piece}");
+        }
+    }
+}
