@@ -77,7 +77,8 @@ where
 impl<S: Stream, I> Drop for SendAll<'_, '_, S, I> {
     fn drop(&mut self) {
         let pump = &mut self.client.pump;
-        if !self.over && (self.feed.batch.undecided() > 0 || pump.connection.outstanding() > 0) {
+        if self.opened && !self.over && (self.feed.batch.undecided() > 0 || pump.connection.outstanding() > 0)
+        {
             pump.connection.abandon();
             pump.transport = Transport::Gone;
         }

@@ -81,7 +81,8 @@ impl<'c, 'm, S: Stream> SendAll<'c, 'm, S> {
 impl<S: Stream> Drop for SendAll<'_, '_, S> {
     fn drop(&mut self) {
         let pump = &mut self.client.pump;
-        if !self.over && (self.feed.batch.undecided() > 0 || pump.connection.outstanding() > 0) {
+        if self.opened && !self.over && (self.feed.batch.undecided() > 0 || pump.connection.outstanding() > 0)
+        {
             pump.connection.abandon();
             pump.transport = Transport::Gone;
         }
