@@ -20,6 +20,9 @@ const READ_SLICE: Duration = Duration::from_secs(10);
 /// Longest time one blocking write lasts before the client looks whether the server has something to say.
 const WRITE_SLICE: Duration = Duration::from_millis(400);
 
+/// The same while both sides have much to say: neither may wait for the other to listen.
+const CROWDED_SLICE: Duration = Duration::from_millis(5);
+
 /// Time without input after which the next flow first looks whether something came unasked; commands that
 /// follow a reply at once do not pay for the look.
 const QUIET: Duration = Duration::from_millis(1);
@@ -34,6 +37,8 @@ pub(crate) struct Pump<S: Stream> {
     buffer: Box<[u8]>,
     waiting: Option<(Timeout, Instant)>,
     flushed: bool,
+    /// The last write had to wait until the server was heard.
+    crowded: bool,
     /// A write failed; what the server said before it closed may still be read.
     write_broken: bool,
     /// The error underneath the connection's failure.
@@ -58,6 +63,7 @@ impl<S: Stream> Pump<S> {
             buffer: vec![0; 16 * 1024].into(),
             waiting: None,
             flushed: true,
+            crowded: false,
             write_broken: false,
             io: None,
             busy: false,
@@ -180,16 +186,21 @@ impl<S: Stream> Pump<S> {
         if remaining.is_zero() {
             return self.connection.handle_timeout();
         }
-        self.transport.wait_for(remaining.min(WRITE_SLICE));
+        self.transport.wait_for(remaining.min(self.write_slice()));
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut count = 0;
         let body = part.as_ref().into_iter().flat_map(|part| part.slices());
-        for (place, slice) in slices.iter_mut().zip(body.chain([self.connection.output()])) {
+        let output = Some(self.connection.output()).filter(|output| !output.is_empty());
+        for (place, slice) in slices.iter_mut().zip(body.chain(output)) {
             *place = IoSlice::new(slice);
             count += 1;
         }
         self.flushed = false;
-        match self.transport.write_vectored(slices.get(..count).unwrap_or_default()) {
+        let result = match slices.get(..count).unwrap_or_default() {
+            [one] => self.transport.write(one),
+            several => self.transport.write_vectored(several),
+        };
+        match result {
             Ok(0) => self.write_failed(io::ErrorKind::WriteZero.into()),
             Ok(n) => {
                 if let Some(part) = part {
@@ -203,9 +214,14 @@ impl<S: Stream> Pump<S> {
                 if self.connection.output().is_empty() {
                     self.flush();
                 }
+                self.crowded = self.crowded && self.listen();
             }
             Err(error) => self.stalled(error, remaining),
         }
+    }
+
+    fn write_slice(&self) -> Duration {
+        if self.crowded { CROWDED_SLICE } else { WRITE_SLICE }
     }
 
     fn flush(&mut self) {
@@ -213,7 +229,7 @@ impl<S: Stream> Pump<S> {
         if remaining.is_zero() {
             return self.connection.handle_timeout();
         }
-        self.transport.wait_for(remaining.min(WRITE_SLICE));
+        self.transport.wait_for(remaining.min(self.write_slice()));
         match self.transport.flush() {
             Ok(()) => self.flushed = true,
             Err(error) => self.stalled(error, remaining),
@@ -225,9 +241,11 @@ impl<S: Stream> Pump<S> {
         match error.kind() {
             io::ErrorKind::Interrupted => {}
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                // A server that stops reading may have refused the message already.
-                if !self.listen() {
-                    self.gave_up(error, before, WRITE_SLICE);
+                // A server that stops reading may have refused the message already, or waits to be heard.
+                let slice = self.write_slice();
+                self.crowded = self.listen();
+                if !self.crowded {
+                    self.gave_up(error, before, slice);
                 }
             }
             _ => self.write_failed(error),
@@ -325,10 +343,12 @@ impl<S: Stream> Pump<S> {
             self.waiting = None;
             return READ_SLICE;
         };
-        let since = match self.waiting {
-            Some((same, since)) if same == timeout => since,
-            _ => self.waiting.insert((timeout, Instant::now())).1,
-        };
-        timeout.budget.saturating_sub(since.elapsed())
+        match self.waiting {
+            Some((same, since)) if same == timeout => timeout.budget.saturating_sub(since.elapsed()),
+            _ => {
+                self.waiting = Some((timeout, Instant::now()));
+                timeout.budget
+            }
+        }
     }
 }

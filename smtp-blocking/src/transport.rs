@@ -200,7 +200,12 @@ impl<S: Stream> Read for Transport<S> {
 
 impl<S: Stream> Write for Transport<S> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(octets)])
+        match self {
+            Transport::Plain(stream) => stream.write(octets),
+            #[cfg(feature = "rustls")]
+            Transport::Tls(_) => self.write_vectored(&[IoSlice::new(octets)]),
+            Transport::Gone => Err(gone()),
+        }
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
