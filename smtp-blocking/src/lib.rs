@@ -34,6 +34,7 @@
 mod client;
 mod data;
 mod error;
+mod login;
 mod pump;
 mod stream;
 #[cfg(feature = "rustls")]
@@ -43,6 +44,8 @@ mod transport;
 pub use client::{Client, send_mail};
 pub use data::DataWriter;
 pub use error::{Error, SendError};
+#[cfg(feature = "scram")]
+pub use login::scram_nonce;
 pub use smtp_proto;
 pub use smtp_proto::connection::{Config, TlsPolicy};
 pub use stream::Stream;

@@ -386,7 +386,8 @@ pub struct AuthenticationFailed {
     pub reply: Box<Reply>,
     /// What the reply means.
     pub reason: AuthenticationFailure,
-    /// What the mechanism objected to, if it was the client that broke the exchange off with `*`.
+    /// What the mechanism objected to, if it was the client that broke the exchange off with `*`; or why there
+    /// was no fresh token in place of the one refused.
     pub cause: Option<MechanismError>,
     /// What the server said of the failure before it (the error document of the OAuth mechanisms).
     pub detail: Option<Box<[u8]>>,
@@ -413,8 +414,10 @@ pub enum AuthenticationFailure {
 impl fmt::Display for AuthenticationFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "authentication failed: {}", self.reply)?;
-        if let Some(cause) = &self.cause {
-            write!(f, " (broken off: {cause})")?;
+        match &self.cause {
+            Some(MechanismError::Token(error)) => write!(f, " (no fresh token: {error})")?,
+            Some(cause) => write!(f, " (broken off: {cause})")?,
+            None => {}
         }
         if let Some(detail) = &self.detail {
             write!(f, " (server's detail: {})", Escaped::new(detail))?;

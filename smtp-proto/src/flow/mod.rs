@@ -7,6 +7,7 @@
 mod authenticate;
 mod data;
 mod exchange;
+mod log_in;
 mod open;
 mod outcome;
 mod quit;
@@ -15,6 +16,7 @@ mod send;
 pub use authenticate::Authenticate;
 pub use data::{BeginData, FinishData};
 pub use exchange::{Exchange, Expect};
+pub use log_in::LogIn;
 pub use open::{Hello, Open, StartTls};
 pub use outcome::{Delivery, RecipientOutcome, SendError, queue_id};
 pub use quit::Quit;
