@@ -38,7 +38,8 @@ pub enum Error {
     /// The message's octets break the rules given for it. Found before MAIL, nothing was queued; found in
     /// the middle of a streamed body, the connection is poisoned and the message not sent.
     Body(BodyFault),
-    /// The mechanism refused to begin or to go on; no secret left after that.
+    /// The mechanism refused to begin, no token was to be had for it, or the server did not prove itself to it. No
+    /// secret left after that.
     Mechanism(MechanismError),
     /// None of the caller's mechanisms is advertised. Nothing was queued.
     NoMechanism,
@@ -100,6 +101,8 @@ impl Error {
             Error::Refused { stage, .. } => {
                 matches!(stage, Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::StartTls | Stage::Rset)
             }
+            // A server that cannot prove itself is talked to no more.
+            Error::Mechanism(MechanismError::ServerNotAuthentic) => true,
             Error::Misuse(_)
             | Error::Command(_)
             | Error::Unsupported(_)

@@ -379,6 +379,7 @@ fn a22_a_235_without_the_proof_of_the_server_is_a_failure() {
     let not_authentic = MechanismError::ServerNotAuthentic;
     let result = exchange("SCRAM-SHA-256", &format!("{}S: 235 ok", scram_lines()), scram);
     assert_eq!(result, Err(not_authentic.clone().into()));
+    assert!(result.unwrap_err().is_fatal());
     let at_once = format!("C: AUTH SCRAM-SHA-256 {}\nS: 235 ok", b64("n,,n=user,r=rOprNGfwEbeRWgbNEkqO"));
     assert_eq!(exchange("SCRAM-SHA-256", &at_once, scram), Err(not_authentic.clone().into()));
     // A wrong signature is not answered, and a 235 behind it not believed.
