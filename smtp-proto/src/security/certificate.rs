@@ -99,3 +99,89 @@ fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     };
     rest.split_at_checked(len)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn tlv(tag: u8, contents: &[u8]) -> Vec<u8> {
+        let len = contents.len();
+        let header = match len {
+            0..=0x7f => [tag, len as u8].to_vec(),
+            _ => [tag, 0x82, (len >> 8) as u8, len as u8].to_vec(),
+        };
+        [&header[..], contents].concat()
+    }
+
+    /// A certificate of which only the signature algorithm is real.
+    fn certificate(identifier: &[u8], parameters: &[u8]) -> Vec<u8> {
+        let algorithm = [tlv(OBJECT_IDENTIFIER, identifier), parameters.to_vec()].concat();
+        let parts = [tlv(SEQUENCE, &[0; 300]), tlv(SEQUENCE, &algorithm), tlv(0x03, &[0; 65])];
+        tlv(SEQUENCE, &parts.concat())
+    }
+
+    fn pkcs_1(last: u8) -> Vec<u8> {
+        [PKCS_1, &[last]].concat()
+    }
+
+    fn pss(hash: &[u8]) -> Vec<u8> {
+        tlv(SEQUENCE, &tlv(PSS_HASH, &tlv(SEQUENCE, &tlv(OBJECT_IDENTIFIER, hash))))
+    }
+
+    #[test]
+    fn a22_the_hash_is_that_of_the_signature() {
+        let null = [0x05, 0x00];
+        let nist = |last: u8| pss(&[NIST_HASH, &[last]].concat());
+        let ecdsa = |last: u8| [ECDSA_SHA_2, &[last]].concat();
+        let table = [
+            (certificate(&pkcs_1(4), &null), Some(Hash::Sha256)), // MD5
+            (certificate(&pkcs_1(5), &null), Some(Hash::Sha256)), // SHA-1
+            (certificate(&pkcs_1(11), &null), Some(Hash::Sha256)),
+            (certificate(&pkcs_1(12), &null), Some(Hash::Sha384)),
+            (certificate(&pkcs_1(13), &null), Some(Hash::Sha512)),
+            (certificate(&pkcs_1(14), &null), Some(Hash::Sha224)),
+            (certificate(&pkcs_1(1), &null), None), // a key's, not a signature's
+            (certificate(ECDSA_SHA_1, &[]), Some(Hash::Sha256)),
+            (certificate(&ecdsa(1), &[]), Some(Hash::Sha224)),
+            (certificate(&ecdsa(2), &[]), Some(Hash::Sha256)),
+            (certificate(&ecdsa(3), &[]), Some(Hash::Sha384)),
+            (certificate(&ecdsa(4), &[]), Some(Hash::Sha512)),
+            (certificate(&ecdsa(5), &[]), None),
+            (certificate(&pkcs_1(10), &tlv(SEQUENCE, &[])), Some(Hash::Sha256)), // SHA-1 by default
+            (certificate(&pkcs_1(10), &nist(1)), Some(Hash::Sha256)),
+            (certificate(&pkcs_1(10), &nist(2)), Some(Hash::Sha384)),
+            (certificate(&pkcs_1(10), &nist(3)), Some(Hash::Sha512)),
+            (certificate(&pkcs_1(10), &nist(9)), None),
+            (certificate(&pkcs_1(10), &[]), None),
+            (certificate(&[0x2b, 0x65, 0x70], &[]), None), // Ed25519
+            (certificate(&[], &[]), None),
+        ];
+        for (der, expected) in table {
+            assert_eq!(Hash::of_certificate(&der), expected, "{der:x?}");
+            let len = match expected {
+                Some(Hash::Sha224) => Some(28),
+                Some(Hash::Sha256) => Some(32),
+                Some(Hash::Sha384) => Some(48),
+                Some(Hash::Sha512) => Some(64),
+                None => None,
+            };
+            assert_eq!(end_point(&der).map(|hash| hash.len()), len);
+        }
+    }
+
+    #[test]
+    fn a22_what_is_no_certificate_has_no_hash() {
+        let whole = certificate(&pkcs_1(11), &[0x05, 0x00]);
+        for len in 0..whole.len() {
+            assert_eq!(end_point(whole.get(..len).unwrap()), None, "{len}");
+        }
+        for rubbish in
+            [&[0x30, 0x80][..], &[0x30, 0x85, 1, 1, 1, 1, 1], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]]
+        {
+            assert_eq!(end_point(rubbish), None);
+        }
+    }
+}
