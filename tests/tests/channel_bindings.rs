@@ -175,10 +175,10 @@ fn a22_tls_exporter_under_tls_1_3() {
 
 #[test]
 fn a22_tls_server_end_point_under_tls_1_2() {
-    let sha256 = |der: &[u8]| Sha256::digest(der).to_vec();
-    let sha384 = |der: &[u8]| Sha384::digest(der).to_vec();
-    let table: [(_, fn(&[u8]) -> Vec<u8>); 2] =
-        [(&rcgen::PKCS_ECDSA_P256_SHA256, sha256), (&rcgen::PKCS_ECDSA_P384_SHA384, sha384)];
+    type Hash = fn(&[u8]) -> Vec<u8>;
+    let sha256: Hash = |der| Sha256::digest(der).to_vec();
+    let sha384: Hash = |der| Sha384::digest(der).to_vec();
+    let table = [(&rcgen::PKCS_ECDSA_P256_SHA256, sha256), (&rcgen::PKCS_ECDSA_P384_SHA384, sha384)];
     for tokio in ADAPTERS {
         for (algorithm, hash) in table {
             let setup = setup(algorithm, &rustls::version::TLS12);
