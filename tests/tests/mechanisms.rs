@@ -33,8 +33,10 @@ fn oauthbearer() -> Box<dyn Mechanism> {
     Box::new(OAuthBearer::new("tim", "token", HOST))
 }
 
+type Make = fn() -> Box<dyn Mechanism>;
+
 /// What the two say, and how they acknowledge a refusal.
-fn bearers() -> [(&'static str, fn() -> Box<dyn Mechanism>, String, &'static str); 2] {
+fn bearers() -> [(&'static str, Make, String, &'static str); 2] {
     let said = b64("n,a=tim,\x01host=mail.example\x01auth=Bearer token\x01\x01");
     [("XOAUTH2", xoauth2, said_xoauth2("token"), "C:"), ("OAUTHBEARER", oauthbearer, said, "C: AQ==")]
 }
@@ -150,7 +152,8 @@ fn a14_what_follows_the_acknowledgement() {
 fn a16_a_forged_field_never_leaves() {
     let control = |field| MechanismError::InvalidCredential { field, fault: CredentialFault::Control };
     let forged = "tim\x01auth=Bearer theirs";
-    let table: [(&str, fn(&str) -> Box<dyn Mechanism>, &str); 6] = [
+    type MakeWith = fn(&str) -> Box<dyn Mechanism>;
+    let table: [(&str, MakeWith, &str); 6] = [
         ("XOAUTH2", |value| Box::new(XOAuth2::new(value, "token", HOST)), "username"),
         ("XOAUTH2", |value| Box::new(XOAuth2::new("tim", value, HOST)), "token"),
         ("OAUTHBEARER", |value| Box::new(OAuthBearer::new(value, "token", HOST)), "username"),

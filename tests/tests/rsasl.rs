@@ -1,5 +1,5 @@
 //! The example that plugs `rsasl` in works, and `rsasl`'s mechanism is held to the rules of ours.
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 #[path = "../examples/rsasl.rs"]
 mod example;
