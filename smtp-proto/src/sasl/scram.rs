@@ -194,8 +194,8 @@ impl ScramSha256 {
         let message = [first.bare.as_bytes(), b",", text.as_bytes(), b",", without_proof.as_bytes()];
 
         let client_key = hmac(salted.expose(), &[b"Client Key"])?;
-        let stored_key: [u8; 32] = Sha256::digest(client_key.expose()).into();
-        let client_signature = hmac(&stored_key, &message)?;
+        let stored_key = hide(&mut Sha256::digest(client_key.expose()).into());
+        let client_signature = hmac(stored_key.expose(), &message)?;
         let mut proof = [0; 32];
         for ((octet, key), mask) in proof.iter_mut().zip(client_key.expose()).zip(client_signature.expose()) {
             *octet = key ^ mask;
@@ -317,7 +317,7 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> Result<Secret, MechanismError> {
     for part in parts {
         hmac.update(part);
     }
-    Ok(hide(hmac.finalize().into_bytes().into()))
+    Ok(hide(&mut hmac.finalize().into_bytes().into()))
 }
 
 /// RFC 5802's `Hi`: PBKDF2 (RFC 8018 §5.2) of one block.
@@ -337,14 +337,16 @@ fn salted_password(password: &[u8], salt: &[u8], iterations: u32) -> Result<Secr
             *octet ^= more;
         }
     }
-    Ok(hide(sum))
+    last.fill(0);
+    black_box(&mut last);
+    Ok(hide(&mut sum))
 }
 
 /// Moves a digest where it will be wiped.
-fn hide(mut digest: [u8; 32]) -> Secret {
+fn hide(digest: &mut [u8; 32]) -> Secret {
     let secret = Secret::new(digest.as_slice());
     digest.fill(0);
-    black_box(&mut digest);
+    black_box(digest);
     secret
 }
 
