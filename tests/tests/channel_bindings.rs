@@ -4,7 +4,9 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use smtp_proto::connection::{Config, Timeouts, TlsPolicy};
 use smtp_proto::reply::Reply;
 use smtp_proto::sasl::Credentials;
 use smtp_proto::security::ChannelBindings;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const SALT: &[u8] = b"0123456789abcdef";
 const ITERATIONS: u32 = 4096;
@@ -251,6 +254,50 @@ impl smtp_blocking::Stream for Tunnel {
     fn channel_bindings(&self) -> ChannelBindings {
         ChannelBindings::new().with_exporter([9; 32])
     }
+}
+
+/// The same for tokio.
+struct TokioTunnel(tokio::io::DuplexStream);
+
+impl AsyncRead for TokioTunnel {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for TokioTunnel {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl smtp_tokio::Stream for TokioTunnel {
+    fn channel_bindings(&self) -> ChannelBindings {
+        ChannelBindings::new().with_exporter([9; 32])
+    }
+}
+
+#[test]
+fn a04_a_tokio_stream_that_is_tls_names_its_own_channel() {
+    let tunnel = || TokioTunnel(tokio::io::duplex(64).0);
+    let client = smtp_tokio::Client::over_tls(tunnel(), Config::new("localhost")).unwrap();
+    assert_eq!(client.connection().server_info().channel_bindings.exporter(), Some(&[9; 32][..]));
+    let boxed = smtp_tokio::Client::over_tls(Box::new(tunnel()), Config::new("localhost")).unwrap();
+    assert!(boxed.connection().server_info().channel_bindings.exporter().is_some());
+    let client = smtp_tokio::Client::new(tunnel(), Config::new("localhost"));
+    assert!(client.connection().server_info().channel_bindings.is_empty(), "no handshake, no channel");
 }
 
 #[test]

@@ -21,7 +21,8 @@
 //!
 //! # A mechanism of your own
 //!
-//! This is XOAUTH2 in full, as if [`XOAuth2`] were not here already. The server refuses a token with a challenge that explains why, and the client
+//! A whole SASL library fits in as well: `tests/examples/rsasl.rs` in the repository plugs one in. This is
+//! XOAUTH2 in full, as if [`XOAuth2`] were not here already. The server refuses a token with a challenge that explains why, and the client
 //! must answer it, with an empty response, to get the final reply.
 //!
 //! ```

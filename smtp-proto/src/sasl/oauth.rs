@@ -43,8 +43,8 @@ impl OAuthBearer {
     /// A token for `host`: the name that the connection is configured with, compared without regard to ASCII
     /// case. The host is told to the server, too.
     ///
-    /// `username` is the authorization identity; empty, it is the user that the token names. The credentials
-    /// are checked when the exchange starts: a control character in either, of which 0x01 would forge a field,
+    /// `username` is the authorization identity; empty, it is the user that the token names (Dovecot, for one,
+    /// wants it all the same). The credentials are checked when the exchange starts: a control character in either, of which 0x01 would forge a field,
     /// and an empty token are [`MechanismError::InvalidCredential`].
     pub fn new(username: &str, token: impl Into<Secret>, host: &str) -> Self {
         Self {

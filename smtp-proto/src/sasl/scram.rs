@@ -148,7 +148,8 @@ impl ScramSha256 {
     ///
     /// The number is the server's to choose, and a server may be an impostor: too many would keep this
     /// machine busy, and a proof made with too few, which RFC 7677 §4 puts at less than 4096, would let the
-    /// impostor guess the password cheaply. A server that was set up with fewer needs a wider range here.
+    /// impostor guess the password cheaply. A server that was set up with fewer needs a wider range here. A
+    /// million take some tenths of a second, in the one call that answers the server's first message.
     #[must_use]
     pub fn iterations(mut self, accepted: RangeInclusive<u32>) -> Self {
         self.iterations = accepted;
