@@ -123,6 +123,7 @@ impl<S: Stream> Client<S> {
     pub fn over_tls(stream: S, config: Config) -> Result<Self, Error> {
         let mut client = Client::new(stream, config.tls(TlsPolicy::Implicit));
         if let Some(upgrade) = client.pump.connection.tls_upgrade() {
+            let upgrade = upgrade.bind(client.pump.transport.channel_bindings());
             client.pump.connection.tls_established(upgrade)?;
         }
         Ok(client)
@@ -194,6 +195,7 @@ impl<S: Stream> Client<S> {
         let stream = upgrade(stream, token.server_name())
             .map_err(|io| Error::new(smtp_proto::Error::TlsFailed, Some(io)))?;
         let mut client = Client::assemble(Pump::new(connection, Transport::new(stream)));
+        let token = token.bind(client.pump.transport.channel_bindings());
         client.pump.connection.tls_established(token)?;
         client.run(&mut flow, Source::None)?;
         Ok(client)
@@ -225,16 +227,14 @@ impl<S: Stream> Client<S> {
         self.run(&mut Authenticate::new(mechanism), Source::None)
     }
 
-    /// Authenticates with the strongest mechanism that both the server and the credentials know.
+    /// Authenticates with the strongest mechanism that both the server and the credentials know:
+    /// [`Credentials`] tells the order. A token that the server refuses is replaced once.
     ///
     /// # Errors
     /// As [`auth`](Self::auth).
     pub fn login(&mut self, credentials: &Credentials) -> Result<Reply, Error> {
         self.open()?;
-        let info = self.pump.connection.server_info();
-        let mechanism = credentials.choose(info.name, |name| info.mechanisms.contains(name));
-        let mut mechanism = mechanism.ok_or(smtp_proto::Error::NoMechanism)?;
-        self.auth(&mut *mechanism)
+        self.run(&mut crate::login::log_in(credentials)?, Source::None)
     }
 
     /// What the server advertised.
@@ -503,6 +503,7 @@ impl<S: Stream> Client<S> {
         match self.upgraded(&upgrade) {
             Ok(transport) => {
                 self.pump.transport = transport;
+                let upgrade = upgrade.bind(self.pump.transport.channel_bindings());
                 // The token came from this connection's present state, so it is welcome there.
                 let _ = self.pump.connection.tls_established(upgrade);
                 // What the server sent along with its part of the handshake, it said unasked.

@@ -36,6 +36,7 @@ mod client;
 mod data;
 mod error;
 mod job;
+mod login;
 mod message;
 mod pump;
 mod stream;
@@ -47,6 +48,8 @@ pub use batch::SendAll;
 pub use client::{Client, send_mail};
 pub use data::DataWriter;
 pub use error::{Error, SendError};
+#[cfg(feature = "scram")]
+pub use login::scram_nonce;
 pub use message::Message;
 pub use smtp_proto;
 pub use smtp_proto::connection::{Config, TlsPolicy};

@@ -5,6 +5,7 @@ use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
 use smtp_proto::connection::Peer;
+use smtp_proto::security::ChannelBindings;
 
 /// A connected byte stream. Every method has a default, so that
 /// `impl smtp_blocking::Stream for MyStream {}` is enough; without timeouts there are no deadlines.
@@ -43,6 +44,12 @@ pub trait Stream: Read + Write {
     /// The local address, for the name given in EHLO.
     fn local_ip(&self) -> Option<IpAddr> {
         None
+    }
+
+    /// What names the TLS channel, of a stream that is one itself
+    /// ([`Client::over_tls`](crate::Client::over_tls), [`start_tls_with`](crate::Client::start_tls_with)).
+    fn channel_bindings(&self) -> ChannelBindings {
+        ChannelBindings::new()
     }
 }
 
@@ -112,5 +119,9 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
 
     fn local_ip(&self) -> Option<IpAddr> {
         (**self).local_ip()
+    }
+
+    fn channel_bindings(&self) -> ChannelBindings {
+        (**self).channel_bindings()
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, StreamOwned, SupportedCipherSuite};
 use rustls_platform_verifier::BuilderVerifierExt as _;
+use smtp_proto::security::ChannelBindings;
 
 use crate::Stream;
 use crate::transport::{Clocked, Transport};
@@ -44,6 +45,25 @@ pub(crate) fn handshake<S: Stream>(
         }
     }
     Ok(Transport::Tls(Box::new(StreamOwned::new(tls, stream))))
+}
+
+/// What names the channel, for mechanisms that bind to it.
+pub(crate) fn channel_bindings(tls: &ClientConnection) -> ChannelBindings {
+    let bindings = ChannelBindings::new();
+    #[cfg(feature = "scram")]
+    let bindings = match tls.peer_certificates().and_then(<[_]>::first) {
+        Some(certificate) => bindings.with_certificate(certificate),
+        None => bindings,
+    };
+    // Under TLS 1.2 it takes the extended master secret (RFC 9266 §3), and rustls does not tell whether it is
+    // there.
+    if tls.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+        return bindings;
+    }
+    match tls.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None) {
+        Ok(keying_material) => bindings.with_exporter(keying_material),
+        Err(_) => bindings,
+    }
 }
 
 /// What was agreed in the handshake.

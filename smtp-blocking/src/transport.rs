@@ -5,6 +5,8 @@ use std::time::Duration;
 #[cfg(feature = "rustls")]
 use std::time::Instant;
 
+use smtp_proto::security::ChannelBindings;
+
 use crate::Stream;
 
 /// A stream that is waited for until a moment, and not for so long at each call: a TLS record takes many reads,
@@ -126,6 +128,16 @@ impl<S: Stream> Transport<S> {
             #[cfg(feature = "rustls")]
             Transport::Tls(_) => None,
             Transport::Gone => None,
+        }
+    }
+
+    /// What names the TLS channel, as far as it is known.
+    pub(crate) fn channel_bindings(&self) -> ChannelBindings {
+        match self {
+            Transport::Plain(clocked) => clocked.stream.channel_bindings(),
+            #[cfg(feature = "rustls")]
+            Transport::Tls(tls) => crate::tls::channel_bindings(&tls.conn),
+            Transport::Gone => ChannelBindings::new(),
         }
     }
 

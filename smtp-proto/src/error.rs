@@ -51,7 +51,8 @@ pub enum Error {
     /// The message's octets break the rules given for it. Found before MAIL, nothing was queued; found in
     /// the middle of a streamed body, the connection is poisoned and the message not sent.
     Body(BodyFault),
-    /// The mechanism refused to begin or to go on; no secret left after that.
+    /// The mechanism refused to begin, no token was to be had for it, or the server did not prove itself to it. No
+    /// secret left after that.
     Mechanism(MechanismError),
     /// None of the caller's mechanisms is advertised. Nothing was queued.
     NoMechanism,
@@ -118,6 +119,8 @@ impl Error {
                     Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls | Stage::Rset
                 )
             }
+            // A server that cannot prove itself is talked to no more.
+            Error::Mechanism(MechanismError::ServerNotAuthentic) => true,
             Error::Misuse(_)
             | Error::Command(_)
             | Error::Unsupported(_)
@@ -446,7 +449,8 @@ pub struct AuthenticationFailed {
     pub reply: Box<Reply>,
     /// What the reply means.
     pub reason: AuthenticationFailure,
-    /// What the mechanism objected to, if it was the client that broke the exchange off with `*`.
+    /// What the mechanism objected to, if it was the client that broke the exchange off with `*`; or why there
+    /// was no fresh token in place of the one refused.
     pub cause: Option<MechanismError>,
     /// What the server said of the failure before it (the error document of the OAuth mechanisms).
     pub detail: Option<Box<[u8]>>,
@@ -473,8 +477,10 @@ pub enum AuthenticationFailure {
 impl fmt::Display for AuthenticationFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "authentication failed: {}", self.reply)?;
-        if let Some(cause) = &self.cause {
-            write!(f, " (broken off: {cause})")?;
+        match &self.cause {
+            Some(MechanismError::Token(error)) => write!(f, " (no fresh token: {error})")?,
+            Some(cause) => write!(f, " (broken off: {cause})")?,
+            None => {}
         }
         if let Some(detail) = &self.detail {
             write!(f, " (server's detail: {})", Escaped::new(detail))?;

@@ -4,7 +4,13 @@
 //! value is made by the connection alone, from tokens that only its own TLS step hands out: a caller
 //! cannot claim TLS by setting a flag, and server text never enters into it.
 
+mod bindings;
+#[cfg(feature = "scram")]
+mod certificate;
+
 use alloc::boxed::Box;
+
+pub use bindings::ChannelBindings;
 
 /// The state of the connection's protection against eavesdropping and tampering.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -150,6 +150,7 @@ impl<S: Stream> Client<S> {
     pub fn over_tls(stream: S, config: Config) -> Result<Self, Error> {
         let mut client = Client::new(stream, config.tls(TlsPolicy::Implicit));
         if let Some(upgrade) = client.pump.connection.tls_upgrade() {
+            let upgrade = upgrade.bind(client.pump.transport.channel_bindings());
             client.pump.connection.tls_established(upgrade)?;
         }
         Ok(client)
@@ -230,6 +231,7 @@ impl<S: Stream> Client<S> {
         };
         let mut client =
             Client::assemble(Pump::new(self.pump.connection, Transport::Plain(Box::pin(stream))));
+        let token = token.bind(client.pump.transport.channel_bindings());
         client.pump.connection.tls_established(token)?;
         client.run(&mut flow, Source::None).await?;
         Ok(client)
@@ -264,7 +266,8 @@ impl<S: Stream> Client<S> {
         self.run(&mut Authenticate::new(mechanism), Source::None).await
     }
 
-    /// Authenticates with the strongest mechanism that both the server and the credentials know.
+    /// Authenticates with the strongest mechanism that both the server and the credentials know:
+    /// [`Credentials`] tells the order. A token that the server refuses is replaced once.
     ///
     /// # Errors
     /// As [`auth`](Self::auth).
@@ -273,10 +276,7 @@ impl<S: Stream> Client<S> {
     /// Dropping the future ends the connection: see [`Client`].
     pub async fn login(&mut self, credentials: &Credentials) -> Result<Reply, Error> {
         self.open().await?;
-        let info = self.pump.connection.server_info();
-        let mechanism = credentials.choose(info.name, |name| info.mechanisms.contains(name));
-        let mut mechanism = mechanism.ok_or(smtp_proto::Error::NoMechanism)?;
-        self.auth(&mut *mechanism).await
+        self.run(&mut crate::login::log_in(credentials)?, Source::None).await
     }
 
     /// What the server advertised.
@@ -631,6 +631,7 @@ impl<S: Stream> Client<S> {
             Ok(transport) => self.pump.transport = transport,
             Err(error) => return Err(self.pump.tls_failed(error)),
         }
+        let upgrade = upgrade.bind(self.pump.transport.channel_bindings());
         Ok(self.pump.connection.tls_established(upgrade)?)
     }
 

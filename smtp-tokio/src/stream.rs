@@ -6,6 +6,7 @@ use std::ops::DerefMut;
 use std::pin::Pin;
 
 use smtp_proto::connection::Peer;
+use smtp_proto::security::ChannelBindings;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpStream;
 
@@ -20,6 +21,12 @@ pub trait Stream: AsyncRead + AsyncWrite {
     /// The local address, for the name given in EHLO.
     fn local_ip(&self) -> Option<IpAddr> {
         None
+    }
+
+    /// What names the TLS channel, of a stream that is one itself
+    /// ([`Client::over_tls`](crate::Client::over_tls), [`start_tls_with`](crate::Client::start_tls_with)).
+    fn channel_bindings(&self) -> ChannelBindings {
+        ChannelBindings::new()
     }
 }
 
@@ -50,6 +57,10 @@ impl<S: Stream + Unpin + ?Sized> Stream for Box<S> {
     fn local_ip(&self) -> Option<IpAddr> {
         (**self).local_ip()
     }
+
+    fn channel_bindings(&self) -> ChannelBindings {
+        (**self).channel_bindings()
+    }
 }
 
 impl<P: DerefMut<Target: Stream>> Stream for Pin<P> {
@@ -59,5 +70,9 @@ impl<P: DerefMut<Target: Stream>> Stream for Pin<P> {
 
     fn local_ip(&self) -> Option<IpAddr> {
         (**self).local_ip()
+    }
+
+    fn channel_bindings(&self) -> ChannelBindings {
+        (**self).channel_bindings()
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use smtp_proto::security::ChannelBindings;
 use tokio::io::ReadBuf;
 #[cfg(feature = "rustls")]
 use tokio::io::{AsyncRead as _, AsyncWrite as _};
@@ -24,6 +25,16 @@ fn gone() -> io::Error {
 }
 
 impl<S: Stream> Transport<S> {
+    /// What names the TLS channel, as far as it is known.
+    pub(crate) fn channel_bindings(&self) -> ChannelBindings {
+        match self {
+            Transport::Plain(stream) => stream.channel_bindings(),
+            #[cfg(feature = "rustls")]
+            Transport::Tls(tls) => crate::tls::channel_bindings(tls.get_ref().1),
+            Transport::Gone => ChannelBindings::new(),
+        }
+    }
+
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

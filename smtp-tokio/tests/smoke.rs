@@ -276,6 +276,7 @@ async fn bounds() {
     drop(send(client.send_stream(&envelope, &mut reader, body, SendOptions::default())));
     drop(send(client.send_all([(&envelope, &b"x"[..])]).next()));
     drop(send(client.auth(&mut smtp_proto::sasl::Plain::new("", "u", "p", "mail.example.org"))));
+    drop(send(client.login(&smtp_proto::sasl::Credentials::password("u", "p"))));
     drop(send(client.data()));
     drop(send(Client::connect("mail.example.org:25", config())));
     drop(send(smtp_tokio::send_mail("mail.example.org:25", None, "a@b", &["c@d"], b"")));

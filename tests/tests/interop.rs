@@ -9,7 +9,7 @@ mod interop_support;
 use interop_support::{Adapter, Failure, Protection, Server, Session, servers, token};
 use smtp_proto::connection::Stage;
 use smtp_proto::flow::{Envelope, SendOptions};
-use smtp_proto::sasl::{CramMd5, Login, Mechanism, Plain};
+use smtp_proto::sasl::{CramMd5, Login, Mechanism, Plain, ScramSha256};
 use smtp_proto::{Error, SendError};
 
 const WITH_AUTH: [Protection; 2] = [Protection::StartTls, Protection::Implicit];
@@ -81,6 +81,27 @@ fn every_mechanism_with_a_wrong_password_is_refused() {
             assert_eq!(failed.reply.code().get(), 535);
             assert!(!format!("{failed:?} {failed}").contains("not the secret"));
         }
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn a22_scram_with_dovecot_behind_postfix() {
+    every_session(|server, session| {
+        // Exim's light build has no SCRAM.
+        if server.name != "postfix" {
+            return;
+        }
+        let send = |password: &str| {
+            let nonce = smtp_blocking::scram_nonce().unwrap();
+            let mut scram = ScramSha256::new("alice", password, "localhost", nonce);
+            let to = envelope(&["alice@example.test"]);
+            session.send(Some(&mut scram), &to, b"x\r\n", SendOptions::default())
+        };
+        send("secret").unwrap();
+        let failure = send("not the secret").unwrap_err();
+        let Failure::Auth(Error::AuthenticationFailed(failed)) = failure else { panic!("{failure:?}") };
+        assert_eq!((failed.reply.code().get(), failed.cause), (535, None));
     });
 }
 

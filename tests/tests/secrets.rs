@@ -10,7 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use common::{BODY_LINES, FROM, clear, hello_tls, secure};
 use smtp_proto::command::{AuthCommand, Command};
 use smtp_proto::error::Error;
-use smtp_proto::sasl::{CramMd5, Credentials, Login, Mechanism, Plain, Secret};
+use smtp_proto::sasl::{
+    Anonymous, CramMd5, Credentials, External, Login, Mechanism, Nonce, OAuthBearer, Plain, RefusedToken,
+    ScramSha256, Secret, ServerInfo, TokenError, XOAuth2,
+};
+use smtp_proto::security::{ChannelBindings, Security};
 use smtp_tests::script::{Session, envelope};
 
 const USER: &str = "tim-the-user";
@@ -61,6 +65,16 @@ fn l01_debug_shows_no_secret() {
     assert_silent(&show(&CramMd5::new(USER, PASSWORD)), &both);
     assert_silent(&show(&Credentials::password(USER, PASSWORD)), &both);
     assert_silent(&show(&Secret::from(PASSWORD)), &both);
+    assert_silent(&show(&XOAuth2::new(USER, PASSWORD, HOST)), &both);
+    assert_silent(&show(&OAuthBearer::new(USER, PASSWORD, HOST)), &both);
+    assert_silent(&show(&External::new(USER)), &both);
+    assert_silent(&show(&Anonymous::new(USER)), &both);
+    assert_silent(&show(&ScramSha256::new(USER, PASSWORD, HOST, nonce())), &[USER, PASSWORD, NONCE]);
+    assert_silent(&show(&nonce()), &[NONCE]);
+    let token = Credentials::token(USER, Secret::from(PASSWORD));
+    assert_silent(&show(&token.or(Credentials::external(USER)).or(Credentials::anonymous(USER))), &both);
+    let channel = ChannelBindings::new().with_exporter(*b"keying-material-of-this-channel!");
+    assert_silent(&show(&channel), &["keying-material-of-this-channel!"]);
     let message = format!("\0{USER}\0{PASSWORD}");
     let auth = AuthCommand { mechanism: "PLAIN", initial_response: Some(message.as_bytes()) };
     assert_silent(&show(&auth), &both);
@@ -71,8 +85,50 @@ fn l01_debug_shows_no_secret() {
     );
 }
 
+/// The nonce of RFC 7677 §3, for what is not sent in the end.
+const NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
+
+fn nonce() -> Nonce {
+    Nonce::new(NONCE).unwrap()
+}
+
+#[test]
+fn l01_a_refused_token_is_not_shown_to_loggers() {
+    let provider = |refused: Option<&RefusedToken<'_>>| match refused {
+        None => Ok(Secret::from(PASSWORD)),
+        Some(refused) => {
+            assert_silent(&show(refused), &[PASSWORD]);
+            Err(TokenError::new("none"))
+        }
+    };
+    let message = b64(&format!("user={USER}\x01auth=Bearer {PASSWORD}\x01\x01"));
+    let script = format!("{}C: AUTH XOAUTH2 {message}\nS: 535 no", hello_tls(&["AUTH XOAUTH2"]));
+    let (shown, trace) = secure(&script).run_traced(|session| {
+        session.open().unwrap();
+        let error = session.log_in(&Credentials::token(USER, provider), None).unwrap_err();
+        format!("{error}{error:?}{error:#?}{:?}", session.connection())
+    });
+    assert_silent(&shown, &[USER, PASSWORD]);
+    assert_silent(&trace.join("\n"), &[USER, PASSWORD]);
+}
+
 fn b64(text: &str) -> String {
     STANDARD.encode(text)
+}
+
+type Make = fn() -> Box<dyn Mechanism>;
+
+/// The OAuth mechanisms, what they say, and how they acknowledge a refusal.
+fn bearers() -> [(Make, String, &'static str); 2] {
+    let token = format!("auth=Bearer {PASSWORD}\x01\x01");
+    [
+        (|| Box::new(XOAuth2::new(USER, PASSWORD, HOST)), b64(&format!("user={USER}\x01{token}")), "C:"),
+        (
+            || Box::new(OAuthBearer::new(USER, PASSWORD, HOST)),
+            b64(&format!("n,a={USER},\x01host={HOST}\x01{token}")),
+            "C: AQ==",
+        ),
+    ]
 }
 
 /// Every way an exchange can go: mechanism, its lines, and how they end.
@@ -104,6 +160,15 @@ fn exchanges() -> Vec<(Box<dyn Mechanism>, String)> {
         "S: 334 AAAA\nC: *\nS: 501 no",
     ] {
         all.push((plain(), format!("C: AUTH PLAIN {message}\n{end}")));
+        for (mechanism, said, acknowledgement) in bearers() {
+            let begun = format!("C: AUTH {} {said}\n", mechanism().name());
+            // The first challenge is acknowledged, only a second is broken off.
+            let refused = format!("{begun}S: 334 e30=\n{acknowledgement}\n{end}");
+            all.push((mechanism(), refused));
+            if !end.starts_with("S: 334") {
+                all.push((mechanism(), format!("{begun}{end}")));
+            }
+        }
         all.push((login(), format!("{said_login}{end}")));
     }
     all
@@ -112,7 +177,7 @@ fn exchanges() -> Vec<(Box<dyn Mechanism>, String)> {
 #[test]
 fn l02_l03_no_transcript_or_error_shows_what_auth_sent() {
     for (mut mechanism, lines) in exchanges() {
-        let script = format!("{}{lines}", hello_tls(&["AUTH PLAIN LOGIN CRAM-MD5"]));
+        let script = format!("{}{lines}", hello_tls(&["AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2 OAUTHBEARER"]));
         let (shown, trace) = secure(&script).run_traced(|session: &mut Session| {
             session.open().unwrap();
             let result = session.auth(&mut *mechanism);
@@ -129,6 +194,32 @@ fn l02_l03_no_transcript_or_error_shows_what_auth_sent() {
         assert_silent(&trace, &[USER, PASSWORD]);
         assert!(trace.contains("C: AUTH "), "{trace}");
         assert!(trace.contains("redacted"), "{trace}");
+    }
+}
+
+#[test]
+fn l02_l03_scram_shows_no_password_and_no_proof() {
+    let first = b64(&format!("n,,n={USER},r={NONCE}"));
+    let challenge = b64(&format!("r={NONCE}%,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"));
+    let mut proving = ScramSha256::new(USER, PASSWORD, HOST, nonce());
+    proving.start(&ServerInfo::new(HOST, &Security::LocalPlaintext)).unwrap();
+    let server_first = STANDARD.decode(&challenge).unwrap();
+    let last = String::from_utf8(proving.respond(&server_first).unwrap().expose().to_vec()).unwrap();
+    let proof = last.rsplit_once(",p=").unwrap().1;
+    for end in ["S: 535 no", "S: 235 ok", "S: 334 dj1BQUFB\nC: *\nS: 501 no", "close", "pause"] {
+        let script = format!(
+            "{}C: AUTH SCRAM-SHA-256 {first}\nS: 334 {challenge}\nC: {}\n{end}",
+            hello_tls(&["AUTH SCRAM-SHA-256"]),
+            b64(&last)
+        );
+        let (shown, trace) = secure(&script).run_traced(|session| {
+            session.open().unwrap();
+            let mut mechanism = ScramSha256::new(USER, PASSWORD, HOST, nonce());
+            let error = session.auth(&mut mechanism).unwrap_err();
+            format!("{error}{error:?}{mechanism:?}{:?}", session.connection())
+        });
+        assert_silent(&shown, &[USER, PASSWORD, proof]);
+        assert_silent(&trace.join("\n"), &[USER, PASSWORD, proof]);
     }
 }
 

@@ -38,7 +38,7 @@ use crate::params::MailParameters;
 use crate::path::{ClientName, ReversePath};
 use crate::reply::ReplyParser;
 use crate::sasl::ServerInfo;
-use crate::security::{Security, VerifiedName};
+use crate::security::{ChannelBindings, Security, VerifiedName};
 use outgoing::Outgoing;
 use phase::Phase;
 use pipeline::Pipeline;
@@ -90,6 +90,7 @@ pub struct Connection {
     /// What counts against the limits the server declares.
     counts: limits::Counts,
     security: Security,
+    channel_bindings: ChannelBindings,
     authenticated: bool,
     /// Whether the AUTH exchange under way has had a response in it.
     credentials_said: bool,
@@ -128,6 +129,7 @@ type Transcript = Box<dyn FnMut(TranscriptEntry<'_>) + Send + Sync>;
 #[must_use = "the connection waits for the TLS handshake"]
 pub struct TlsUpgrade {
     server_name: Box<str>,
+    channel_bindings: ChannelBindings,
 }
 
 impl TlsUpgrade {
@@ -135,6 +137,12 @@ impl TlsUpgrade {
     #[must_use]
     pub fn server_name(&self) -> &str {
         &self.server_name
+    }
+
+    /// Adds what names the TLS channel, for mechanisms that bind to it. Whoever does the handshake answers for it.
+    pub fn bind(mut self, channel_bindings: ChannelBindings) -> Self {
+        self.channel_bindings = channel_bindings;
+        self
     }
 }
 
@@ -161,6 +169,7 @@ impl Connection {
                 Peer::Local => Security::LocalPlaintext,
                 Peer::Remote => Security::Plaintext,
             },
+            channel_bindings: ChannelBindings::new(),
             authenticated: false,
             credentials_said: false,
             smtp_utf8: false,
@@ -190,7 +199,10 @@ impl Connection {
     /// [`TlsPolicy::Implicit`]. `None` if none is due.
     pub fn tls_upgrade(&mut self) -> Option<TlsUpgrade> {
         let due = self.failure.is_none() && self.receiving == Phase::TlsPending && !self.eof;
-        due.then(|| TlsUpgrade { server_name: self.config.host.clone() })
+        due.then(|| TlsUpgrade {
+            server_name: self.config.host.clone(),
+            channel_bindings: ChannelBindings::new(),
+        })
     }
 
     /// Reports a finished handshake in which the server was verified for the upgrade's name. The session then
@@ -205,6 +217,7 @@ impl Connection {
         }
         let implicit = self.config.tls == TlsPolicy::Implicit;
         self.security = Security::Tls(VerifiedName::new(&upgrade.server_name));
+        self.channel_bindings = upgrade.channel_bindings;
         self.authenticated = false;
         self.credentials_said = false;
         self.capabilities = Capabilities::default();
@@ -354,6 +367,7 @@ impl Connection {
             security: &self.security,
             allow_plaintext: self.config.allow_plaintext_auth,
             mechanisms: self.capabilities.auth_mechanisms(),
+            channel_bindings: &self.channel_bindings,
         }
     }
 

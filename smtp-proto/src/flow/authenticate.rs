@@ -19,8 +19,10 @@ use base64::engine::general_purpose::STANDARD;
 /// The mechanism decides what is revealed to whom; this flow keeps the exchange within RFC 4954: the initial
 /// response goes with the command only if the line stays within 512 octets, an exchange that makes no sense
 /// is broken off with `*`, and only 235 is success.
-pub struct Authenticate<'m> {
-    mechanism: &'m mut dyn Mechanism,
+///
+/// The mechanism is given by value or by mutable reference; [`LogIn`](super::LogIn) chooses one by itself.
+pub struct Authenticate<M> {
+    mechanism: M,
     state: State,
     /// The initial response, held back because the line would be too long for it or the server wants none there.
     held: Option<Secret>,
@@ -33,10 +35,10 @@ enum State {
     Waiting(CommandId),
 }
 
-impl<'m> Authenticate<'m> {
+impl<M: Mechanism> Authenticate<M> {
     /// The flow.
     #[must_use]
-    pub fn new(mechanism: &'m mut dyn Mechanism) -> Self {
+    pub fn new(mechanism: M) -> Self {
         Self { mechanism, state: State::Start, held: None, challenges: 0, cause: None }
     }
 
@@ -112,7 +114,7 @@ impl<'m> Authenticate<'m> {
     }
 }
 
-impl Flow for Authenticate<'_> {
+impl<M: Mechanism> Flow for Authenticate<M> {
     type Output = Reply;
     type Error = Error;
 

@@ -1,55 +1,209 @@
-//! The choice of a mechanism among those that the server advertises.
+//! What the caller has to authenticate with, and the choice of a mechanism for it.
 
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::{vec, vec::Vec};
 use core::fmt;
 
-use super::{CramMd5, Login, Mechanism, Plain, Secret};
+use super::{
+    Anonymous, CramMd5, External, Login, Mechanism, MechanismError, OAuthBearer, Plain, RefusedToken, Secret,
+    ServerInfo, TokenProvider, XOAuth2,
+};
+#[cfg(feature = "scram")]
+use super::{Nonce, ScramSha256};
 
-/// A user name and a password, for whichever mechanism the server offers.
+/// What there is to authenticate with, for whichever mechanism the server offers:
+/// [`LogIn`](crate::flow::LogIn) makes the choice.
 ///
-/// The order of preference is fixed: mechanisms that do not reveal the password come before those that do,
-/// thus CRAM-MD5, then PLAIN, then LOGIN. A mechanism that the server does not advertise is never chosen.
-/// The choice itself does not look at the connection: when only PLAIN is on offer in clear text, PLAIN is
-/// chosen, and refuses to start. After a server has rejected the credentials, do not try the next mechanism
-/// with them: it fails likewise, and tells an impostor more.
+/// The order of preference is fixed, strongest first:
+///
+/// | mechanism | needs | why there |
+/// |---|---|---|
+/// | EXTERNAL | [`external`](Self::external) | the key stays with the client, and the server knows it already |
+/// | SCRAM-SHA-256-PLUS | [`password`](Self::password), feature `scram`, TLS channel bindings | the password stays here, both sides prove themselves, and nobody stands between them |
+/// | SCRAM-SHA-256 | [`password`](Self::password), feature `scram` | the same without the last |
+/// | OAUTHBEARER, XOAUTH2 | [`token`](Self::token) | what is revealed expires |
+/// | CRAM-MD5 | [`password`](Self::password) | the password stays here; MD5 |
+/// | PLAIN, LOGIN | [`password`](Self::password) | the password is revealed to the server |
+/// | ANONYMOUS | [`anonymous`](Self::anonymous) | no proof at all |
+///
+/// One mechanism is chosen, among those that the server advertises, and no other is tried in its place: what
+/// the strongest one was refused, a weaker one would only tell to an impostor. (Falling from
+/// SCRAM-SHA-256-PLUS to SCRAM-SHA-256, for one, would take the channel binding away from exactly the attack
+/// that it is there for.) The choice looks at no more than what is advertised and at hand: when only PLAIN is
+/// on offer in clear text, PLAIN is chosen, and refuses to start.
 ///
 /// ```
-/// use smtp_proto::sasl::Credentials;
+/// use smtp_proto::capabilities::Capabilities;
+/// use smtp_proto::sasl::{Credentials, Secret, ServerInfo};
+/// use smtp_proto::security::Security;
 ///
-/// let credentials = Credentials::password("tim", "tanstaaf");
-/// let offered = ["LOGIN", "PLAIN", "XOAUTH2"];
-/// let chosen = credentials.choose("mail.example", |name| offered.contains(&name));
-/// assert_eq!(chosen.expect("one is offered").name(), "PLAIN");
-/// assert!(credentials.choose("mail.example", |name| name == "XOAUTH2").is_none());
+/// let capabilities = Capabilities::parse([&b"mail.example"[..], b"AUTH LOGIN PLAIN XOAUTH2"]);
+/// let mut server = ServerInfo::new("mail.example", &Security::LocalPlaintext);
+/// server.mechanisms = capabilities.auth_mechanisms();
+///
+/// let password = Credentials::password("tim", "tanstaaf");
+/// assert_eq!(password.choose(&server), Some("PLAIN"));
+/// let token = Credentials::token("tim", Secret::from("ya29"));
+/// assert_eq!(token.clone().or(password).choose(&server), Some("XOAUTH2"));
+/// assert_eq!(Credentials::external("").choose(&server), None);
 /// ```
 #[derive(Clone)]
 pub struct Credentials {
-    username: Box<str>,
-    password: Secret,
+    kinds: Vec<Kind>,
 }
+
+#[derive(Clone)]
+enum Kind {
+    External(Box<str>),
+    Password { username: Box<str>, password: Secret },
+    Token { username: Box<str>, provider: Arc<dyn TokenProvider> },
+    Anonymous(Box<str>),
+}
+
+/// What a mechanism needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    External,
+    Password,
+    Token,
+    Anonymous,
+}
+
+/// The order of preference.
+const PREFERENCE: [(&str, Need); 9] = [
+    ("EXTERNAL", Need::External),
+    (SCRAM_PLUS, Need::Password),
+    (SCRAM, Need::Password),
+    ("OAUTHBEARER", Need::Token),
+    ("XOAUTH2", Need::Token),
+    ("CRAM-MD5", Need::Password),
+    ("PLAIN", Need::Password),
+    ("LOGIN", Need::Password),
+    ("ANONYMOUS", Need::Anonymous),
+];
+
+const SCRAM: &str = "SCRAM-SHA-256";
+const SCRAM_PLUS: &str = "SCRAM-SHA-256-PLUS";
 
 impl Credentials {
     /// A user name and its password. The mechanism chosen checks them when it starts.
     pub fn password(username: &str, password: impl Into<Secret>) -> Self {
-        Self { username: username.into(), password: password.into() }
+        Kind::Password { username: username.into(), password: password.into() }.into()
     }
 
-    /// Every mechanism that these credentials suffice for, the most preferred first, each bound to `host`:
-    /// the host that the credentials are for, never a name that the server gave.
-    #[must_use]
-    pub fn mechanisms(&self, host: &str) -> Vec<Box<dyn Mechanism>> {
-        vec![
-            Box::new(CramMd5::new(&self.username, self.password.clone()).bound_to(host)),
-            Box::new(Plain::new("", &self.username, self.password.clone(), host)),
-            Box::new(Login::new(&self.username, self.password.clone(), host)),
-        ]
+    /// A user name and where its OAuth tokens come from: a [`TokenProvider`], of which a [`Secret`] is the
+    /// simplest.
+    pub fn token(username: &str, provider: impl TokenProvider + 'static) -> Self {
+        Kind::Token { username: username.into(), provider: Arc::new(provider) }.into()
     }
 
-    /// The most preferred of [`mechanisms`](Self::mechanisms) that is `offered`: given a mechanism name in
-    /// upper case, whether the server advertised exactly that. `None` when there is no common mechanism.
+    /// What the server knows from elsewhere, such as the client's TLS certificate; `identity` is whom to act
+    /// for, empty for the one that the server derives.
     #[must_use]
-    pub fn choose(&self, host: &str, offered: impl Fn(&str) -> bool) -> Option<Box<dyn Mechanism>> {
-        self.mechanisms(host).into_iter().find(|mechanism| offered(mechanism.name()))
+    pub fn external(identity: &str) -> Self {
+        Kind::External(identity.into()).into()
+    }
+
+    /// Nothing but a trace for the server's log.
+    #[must_use]
+    pub fn anonymous(trace: &str) -> Self {
+        Kind::Anonymous(trace.into()).into()
+    }
+
+    /// These, or those of `other`, whichever the most preferred mechanism on offer needs. Of two of one kind
+    /// the first is used.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.kinds.extend(other.kinds);
+        self
+    }
+
+    /// The name of the mechanism that [`LogIn`](crate::flow::LogIn), supplied with a nonce, would use with this
+    /// server; `None` if it advertises none that the credentials suffice for.
+    #[must_use]
+    pub fn choose(&self, server: &ServerInfo<'_>) -> Option<&'static str> {
+        self.choice(server, true).map(|choice| choice.name)
+    }
+
+    /// The choice; SCRAM is out of it without a nonce.
+    pub(crate) fn choice(&self, server: &ServerInfo<'_>, nonce: bool) -> Option<Choice<'_>> {
+        PREFERENCE.iter().find_map(|&(name, need)| {
+            let usable = match name {
+                SCRAM => cfg!(feature = "scram") && nonce,
+                SCRAM_PLUS => cfg!(feature = "scram") && nonce && !server.channel_bindings.is_empty(),
+                _ => true,
+            };
+            let kind = self.kinds.iter().find(|kind| kind.meets(need))?;
+            (usable && server.mechanisms.contains(name)).then_some(Choice { name, kind })
+        })
+    }
+}
+
+impl From<Kind> for Credentials {
+    fn from(kind: Kind) -> Self {
+        Self { kinds: vec![kind] }
+    }
+}
+
+impl Kind {
+    fn meets(&self, need: Need) -> bool {
+        need == match self {
+            Kind::External(_) => Need::External,
+            Kind::Password { .. } => Need::Password,
+            Kind::Token { .. } => Need::Token,
+            Kind::Anonymous(_) => Need::Anonymous,
+        }
+    }
+}
+
+/// A mechanism that has been chosen, and what it is chosen for.
+#[derive(Clone, Copy)]
+pub(crate) struct Choice<'c> {
+    name: &'static str,
+    kind: &'c Kind,
+}
+
+impl Choice<'_> {
+    /// A token, if the mechanism needs one.
+    pub(crate) fn token(&self, refused: Option<&RefusedToken<'_>>) -> Result<Option<Secret>, MechanismError> {
+        match self.kind {
+            Kind::Token { provider, .. } => provider.token(refused).map(Some).map_err(MechanismError::Token),
+            Kind::External(_) | Kind::Password { .. } | Kind::Anonymous(_) => Ok(None),
+        }
+    }
+
+    /// The mechanism, bound to `host`: the host that the credentials are for, never a name that the server
+    /// gave.
+    pub(crate) fn mechanism(
+        &self,
+        host: &str,
+        token: Option<&Secret>,
+        #[cfg(feature = "scram")] nonce: Option<Nonce>,
+    ) -> Box<dyn Mechanism> {
+        match self.kind {
+            Kind::External(identity) => Box::new(External::new(identity)),
+            Kind::Anonymous(trace) => Box::new(Anonymous::new(trace)),
+            Kind::Token { username, .. } => {
+                let token = token.cloned().unwrap_or_default();
+                match self.name {
+                    "XOAUTH2" => Box::new(XOAuth2::new(username, token, host)),
+                    _ => Box::new(OAuthBearer::new(username, token, host)),
+                }
+            }
+            Kind::Password { username, password } => {
+                let password = password.clone();
+                match self.name {
+                    #[cfg(feature = "scram")]
+                    SCRAM => Box::new(ScramSha256::new(username, password, host, nonce)),
+                    #[cfg(feature = "scram")]
+                    SCRAM_PLUS => Box::new(ScramSha256::plus(username, password, host, nonce)),
+                    "CRAM-MD5" => Box::new(CramMd5::new(username, password).bound_to(host)),
+                    "LOGIN" => Box::new(Login::new(username, password, host)),
+                    _ => Box::new(Plain::new("", username, password, host)),
+                }
+            }
+        }
     }
 }
 

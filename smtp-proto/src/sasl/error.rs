@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use core::fmt;
 
+use super::TokenError;
+
 /// Why a [`Mechanism`](super::Mechanism) stopped an exchange, or did not begin one.
 ///
 /// A mechanism of your own reports its faults with the same variants, or with [`Other`](Self::Other).
@@ -36,6 +38,15 @@ pub enum MechanismError {
     },
     /// The challenge does not have the form that the mechanism defines.
     InvalidChallenge,
+    /// No token could be had from the [`TokenProvider`](super::TokenProvider).
+    Token(TokenError),
+    /// The server asks for a number of hash iterations outside the limits: too few do not protect the password
+    /// from guessing, too many are an attack on this machine's time (RFC 5802 §9, RFC 7677 §4).
+    Iterations(u32),
+    /// The mechanism binds to the TLS channel, and nothing is known of one (RFC 5802 §6).
+    NoChannelBinding,
+    /// The nonce was used in an earlier exchange; each needs its own (RFC 5802 §5.1).
+    NonceUsed,
     /// The server did not prove that it knows the secret, though it reported success. Treat the connection
     /// as hostile.
     ServerNotAuthentic,
@@ -53,6 +64,12 @@ pub enum CredentialFault {
     Nul,
     /// It contains a control character: an octet below 0x20, or 0x7f.
     Control,
+    /// It is longer than the mechanism allows.
+    TooLong,
+    /// It is shorter than is safe.
+    TooShort,
+    /// It contains a character that it must not have.
+    Forbidden,
 }
 
 impl fmt::Display for MechanismError {
@@ -67,6 +84,12 @@ impl fmt::Display for MechanismError {
             Self::UnexpectedChallenge => f.write_str("unexpected challenge from the server"),
             Self::ChallengeTooLong { limit } => write!(f, "challenge longer than {limit} octets"),
             Self::InvalidChallenge => f.write_str("malformed challenge from the server"),
+            Self::Token(error) => write!(f, "no token: {error}"),
+            Self::Iterations(count) => {
+                write!(f, "the server asks for {count} hash iterations, which is outside the limits")
+            }
+            Self::NoChannelBinding => f.write_str("there is no TLS channel binding data for this connection"),
+            Self::NonceUsed => f.write_str("the nonce was used in an earlier exchange"),
             Self::ServerNotAuthentic => f.write_str("the server did not prove that it knows the secret"),
             Self::Other(reason) => write!(f, "{}", reason.escape_debug()),
         }
@@ -81,6 +104,9 @@ impl fmt::Display for CredentialFault {
             Self::Empty => "is empty",
             Self::Nul => "contains NUL",
             Self::Control => "contains a control character",
+            Self::TooLong => "is too long",
+            Self::TooShort => "is too short",
+            Self::Forbidden => "contains a character that it must not have",
         })
     }
 }
@@ -106,6 +132,11 @@ pub(super) fn check_no_control(field: &'static str, value: &[u8]) -> Result<(), 
     refuse_if(value.iter().any(u8::is_ascii_control), field, CredentialFault::Control)
 }
 
-fn refuse_if(bad: bool, field: &'static str, fault: CredentialFault) -> Result<(), MechanismError> {
+/// Refuses a `bad` value.
+pub(super) fn refuse_if(
+    bad: bool,
+    field: &'static str,
+    fault: CredentialFault,
+) -> Result<(), MechanismError> {
     if bad { Err(MechanismError::InvalidCredential { field, fault }) } else { Ok(()) }
 }

@@ -6,17 +6,23 @@
 //! mechanism would serve IMAP or POP3. It promises that nothing secret leaves it before it has checked, in
 //! [`start`](Mechanism::start), that this server may have it.
 //!
-//! | mechanism | specified in | sends the password | needs an encrypted or local connection |
+//! | mechanism | specified in | sends the password or token | needs an encrypted or local connection |
 //! |---|---|---|---|
+//! | [`External`] | RFC 4422 | no | no |
+//! | `ScramSha256` (feature `scram`) | RFC 5802, RFC 7677 | no | no; with `-PLUS`, TLS |
+//! | [`OAuthBearer`] | RFC 7628 | yes | yes |
+//! | [`XOAuth2`] | – | yes | yes |
 //! | [`CramMd5`] | RFC 2195 | no | no |
 //! | [`Plain`] | RFC 4616 | yes | yes |
 //! | [`Login`] | – | yes | yes |
+//! | [`Anonymous`] | RFC 4505 | no | no |
 //!
-//! [`Credentials`] chooses among them by what the server advertises.
+//! [`Credentials`] and [`LogIn`](crate::flow::LogIn) choose among them by what the server advertises.
 //!
 //! # A mechanism of your own
 //!
-//! This is XOAUTH2 in full. The server refuses a token with a challenge that explains why, and the client
+//! A whole SASL library fits in as well: `tests/examples/rsasl.rs` in the repository plugs one in. This is
+//! XOAUTH2 in full, as if [`XOAuth2`] were not here already. The server refuses a token with a challenge that explains why, and the client
 //! must answer it, with an empty response, to get the final reply.
 //!
 //! ```
@@ -92,25 +98,42 @@
 //! # Ok::<(), MechanismError>(())
 //! ```
 
+mod anonymous;
 mod cram_md5;
 mod credentials;
 mod error;
+mod external;
 mod login;
+#[cfg(feature = "scram")]
+mod nonce;
+mod oauth;
 mod plain;
+#[cfg(feature = "scram")]
+mod scram;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use alloc::boxed::Box;
 
+pub use self::anonymous::Anonymous;
 pub use self::cram_md5::CramMd5;
+pub(crate) use self::credentials::Choice;
 pub use self::credentials::Credentials;
 pub use self::error::{CredentialFault, MechanismError};
+pub use self::external::External;
 pub use self::login::Login;
+#[cfg(feature = "scram")]
+pub use self::nonce::Nonce;
+pub use self::oauth::{OAuthBearer, XOAuth2};
 pub use self::plain::Plain;
+#[cfg(feature = "scram")]
+pub use self::scram::ScramSha256;
 pub use self::secret::Secret;
+pub use self::token::{RefusedToken, TokenError, TokenProvider};
 use crate::capabilities::Mechanisms;
-use crate::security::Security;
+use crate::security::{ChannelBindings, Security};
 
 /// A SASL mechanism, as the connection drives it. Implement it to plug in one of your own.
 ///
@@ -233,6 +256,8 @@ pub struct ServerInfo<'a> {
     pub allow_plaintext: bool,
     /// The mechanisms the server advertised in its latest EHLO reply.
     pub mechanisms: Mechanisms<'a>,
+    /// What names the TLS channel; nothing without TLS, or if the TLS library did not tell.
+    pub channel_bindings: &'a ChannelBindings,
 }
 
 impl<'a> ServerInfo<'a> {
@@ -240,7 +265,13 @@ impl<'a> ServerInfo<'a> {
     /// to clear text.
     #[must_use]
     pub fn new(name: &'a str, security: &'a Security) -> Self {
-        Self { name, security, allow_plaintext: false, mechanisms: Mechanisms::default() }
+        Self {
+            name,
+            security,
+            allow_plaintext: false,
+            mechanisms: Mechanisms::default(),
+            channel_bindings: ChannelBindings::NONE,
+        }
     }
 
     /// Whether a secret may be sent as it is: over TLS verified for [`name`](Self::name), to a local peer,

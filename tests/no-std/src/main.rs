@@ -23,13 +23,16 @@ use smtp_proto::flow::{Flow, Open, Step};
 use smtp_proto::params::MailParameters;
 use smtp_proto::path::ReversePath;
 use smtp_proto::reply::{ReplyLimits, ReplyRef};
+use smtp_proto::sasl::{Mechanism, Nonce, ScramSha256, ServerInfo};
+use smtp_proto::security::Security;
 
 #[link(name = "c")]
 unsafe extern "C" {}
 
 #[unsafe(no_mangle)]
 extern "C" fn main() -> c_int {
-    let steps: [fn() -> Option<()>; 4] = [parse_a_reply, encode_a_command, encode_a_message, open_a_session];
+    let steps: [fn() -> Option<()>; 5] =
+        [parse_a_reply, encode_a_command, encode_a_message, open_a_session, prove_a_password];
     for (step, number) in steps.into_iter().zip(1..) {
         if step().is_none() {
             return number;
@@ -70,6 +73,18 @@ fn open_a_session() -> Option<()> {
     connection.advance_output(connection.output().len()).ok()?;
     connection.receive(b"221 bye\r\n");
     is(matches!(connection.poll_event().ok()??, Event::Reply { .. } | Event::Closed))
+}
+
+/// RFC 7677 §3.
+fn prove_a_password() -> Option<()> {
+    let nonce = Nonce::new("rOprNGfwEbeRWgbNEkqO").ok()?;
+    let mut scram = ScramSha256::new("user", "pencil", "mx.example", nonce);
+    scram.start(&ServerInfo::new("mx.example", &Security::Plaintext)).ok()??;
+    let first = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+    let proof = scram.respond(first).ok()?;
+    is(proof.expose().ends_with(b"p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="))?;
+    scram.respond(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=").ok()?;
+    scram.finish().ok()
 }
 
 fn is(so: bool) -> Option<()> {

@@ -9,11 +9,12 @@ use smtp_proto::connection::{Connection, Timeout};
 use smtp_proto::error::Error;
 use smtp_proto::flow::{
     Authenticate, Batch, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello,
-    Open, Quit, Send, SendError, SendOptions, StartTls, Step,
+    LogIn, Open, Quit, Send, SendError, SendOptions, StartTls, Step,
 };
 use smtp_proto::params::XClient;
 use smtp_proto::reply::Reply;
-use smtp_proto::sasl::Mechanism;
+use smtp_proto::sasl::{Credentials, Mechanism, Nonce};
+use smtp_proto::security::ChannelBindings;
 
 use super::{Heard, Mode, Peer, Taken};
 
@@ -28,6 +29,7 @@ pub struct Session {
     ended: bool,
     now: Duration,
     clock: Option<(Timeout, Duration)>,
+    channel_bindings: ChannelBindings,
 }
 
 /// Going round so often without moving an octet is a spin.
@@ -36,7 +38,8 @@ const SPIN: usize = 8;
 impl Session {
     pub(super) fn new(connection: Connection, peer: Peer, mode: Mode) -> Self {
         let (inbox, now) = (VecDeque::new(), Duration::ZERO);
-        Self { connection, peer, mode, inbox, ended: false, now, clock: None }
+        let channel_bindings = ChannelBindings::new();
+        Self { connection, peer, mode, inbox, ended: false, now, clock: None, channel_bindings }
     }
 
     pub(super) fn into_parts(self) -> (Connection, Peer) {
@@ -46,6 +49,11 @@ impl Session {
     /// The connection, to look at or to queue commands on by hand.
     pub fn connection(&mut self) -> &mut Connection {
         &mut self.connection
+    }
+
+    /// What the TLS handshakes to come will tell of the channel.
+    pub fn bind_tls(&mut self, channel_bindings: ChannelBindings) {
+        self.channel_bindings = channel_bindings;
     }
 
     /// The virtual time since the beginning.
@@ -98,6 +106,15 @@ impl Session {
     /// The flow's.
     pub fn auth(&mut self, mechanism: &mut dyn Mechanism) -> Result<Reply, Error> {
         self.run(Authenticate::new(mechanism), &[])
+    }
+
+    /// AUTH, with the mechanism that suits. Without a nonce SCRAM is out of the choice.
+    ///
+    /// # Errors
+    /// The flow's.
+    pub fn log_in(&mut self, credentials: &Credentials, nonce: Option<Nonce>) -> Result<Reply, Error> {
+        let flow = LogIn::new(credentials);
+        self.run(if let Some(nonce) = nonce { flow.nonce(nonce) } else { flow }, &[])
     }
 
     /// One message, whole.
@@ -249,7 +266,10 @@ impl Session {
                     self.feed_all();
                     if self.connection.failure().is_none() {
                         match self.peer.handshake() {
-                            Ok(true) => self.connection.tls_established(upgrade)?,
+                            Ok(true) => {
+                                let upgrade = upgrade.bind(self.channel_bindings.clone());
+                                self.connection.tls_established(upgrade)?;
+                            }
                             Ok(false) => self.connection.tls_failed(),
                             Err(heard) => self.hear(heard),
                         }
