@@ -77,7 +77,9 @@ impl Connection {
         Err(Error::Disconnected { stage, truncated: !self.parser.is_blank(), credentials_sent })
     }
 
+    /// QUIT is as good as answered.
     fn close(&mut self) -> Event {
+        self.pipeline.pop();
         self.sending = Phase::Closed;
         self.receiving = Phase::Closed;
         self.pipeline.stop();
