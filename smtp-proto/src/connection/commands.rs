@@ -45,6 +45,7 @@ impl Connection {
         }
         if let Command::Data(data) = command {
             self.data = Some(data);
+            self.completed = None;
         }
         self.trace_command(&command);
         self.queued(next);
@@ -114,6 +115,7 @@ impl Connection {
         self.check_kind(data.rules.kind)?;
         let end = self.pipeline.new_id();
         self.outgoing = Some(Outgoing::in_chunks(data, end));
+        self.completed = None;
         self.sending = next;
         self.sequence += 1;
         Ok(end)

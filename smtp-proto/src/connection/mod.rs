@@ -97,6 +97,8 @@ pub struct Connection {
     /// What the body has to obey that a DATA in flight asks for.
     data: Option<DataCommand>,
     outgoing: Option<Outgoing>,
+    /// The end of the latest message, if its last chunk was complete without being told so.
+    completed: Option<CommandId>,
     /// Recipients that the server has accepted in this mail transaction.
     accepted: usize,
     /// Replies to the end of the message that have come, in LMTP.
@@ -162,6 +164,7 @@ impl Connection {
             declared_size: None,
             data: None,
             outgoing: None,
+            completed: None,
             accepted: 0,
             finals: 0,
             first_long_line: None,
