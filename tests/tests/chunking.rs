@@ -6,8 +6,7 @@ mod common;
 use common::{FROM, config, clear, hello, secure};
 use smtp_proto::body::{BodyFault, BodyFaultKind, BodyKind};
 use smtp_proto::capabilities::Extension;
-use smtp_proto::connection::{Stage, TimeoutPhase, Window};
-use smtp_proto::connection::{Connection, Peer, TlsPolicy};
+use smtp_proto::connection::{Config, Connection, Peer, Stage, TimeoutPhase, TlsPolicy, Window};
 use smtp_proto::error::{Error, Misuse};
 use smtp_proto::flow::{Batch, Body, Delivery, Flow, Open, SendError, SendOptions, Step, Transfer};
 use smtp_tests::script::{SOURCE_FAILS, Scenario, envelope};
@@ -18,6 +17,9 @@ const BINARY: &[&str] = &["PIPELINING", "8BITMIME", "CHUNKING", "BINARYMIME"];
 
 /// The mail transaction up to the body, to a server that pipelines.
 const GROUP: &str = "C: MAIL FROM:<alice@example.org>\nC: RCPT TO:<bob@example.net>\n";
+
+/// The same, answered: a body of unknown size waits for that.
+const ASKED: &str = "C: MAIL FROM:<alice@example.org>\nC: RCPT TO:<bob@example.net>\nS: 250 ok\nS: 250 ok\n";
 
 fn in_chunks() -> SendOptions {
     SendOptions::default().transfer(Transfer::Chunks)
@@ -81,12 +83,12 @@ fn d12_binary_content_goes_untouched() {
 
 #[test]
 fn d12_a_stream_of_unknown_length_ends_with_an_empty_chunk() {
-    let lines = format!("{GROUP}C| BDAT 2\\r\\na.BDAT 3\\r\\n.\\r\\nBDAT 0 LAST\\r\\n\nS: 250 ok\nS: 250 ok\n{ACCEPTED}");
+    let lines = format!("{ASKED}C| BDAT 2\\r\\na.BDAT 3\\r\\n.\\r\\nBDAT 0 LAST\\r\\n\nS: 250 ok\nS: 250 ok\nS: 250 queued");
     pieces(PIPELINED, &lines, None, &[b"a.", b"", b".\r\n"]).unwrap();
     // A line end that is cut in two is one.
-    let lines = format!("{GROUP}C| BDAT 2\\r\\na\\rBDAT 1\\r\\n\\nBDAT 0 LAST\\r\\n\nS: 250 ok\nS: 250 ok\n{ACCEPTED}");
+    let lines = format!("{ASKED}C| BDAT 2\\r\\na\\rBDAT 1\\r\\n\\nBDAT 0 LAST\\r\\n\nS: 250 ok\nS: 250 ok\nS: 250 queued");
     pieces(PIPELINED, &lines, None, &[b"a\r", b"\n"]).unwrap();
-    let lines = format!("{GROUP}C| BDAT 0 LAST\\r\\n\n{ACCEPTED}");
+    let lines = format!("{ASKED}C| BDAT 0 LAST\\r\\n\nS: 250 queued");
     pieces(PIPELINED, &lines, None, &[]).unwrap();
 }
 
@@ -96,18 +98,24 @@ fn d12_a_stream_of_known_length_ends_with_its_last_octet() {
     pieces(PIPELINED, &lines, Some(5), &[b"a.", b".\r\n"]).unwrap();
 }
 
+/// A connection, driven by hand, to a server that offers these keywords.
+fn opened(config: Config, keywords: &str) -> Connection {
+    let mut connection = Connection::new(config, Peer::Remote);
+    connection.receive(b"220 hi\r\n");
+    let mut open = Open::new();
+    let _ = open.poll(&mut connection).unwrap();
+    connection.advance_output(connection.output().len()).unwrap();
+    connection.receive(format!("250-hi\r\n{keywords}250 HELP\r\n").as_bytes());
+    assert!(matches!(open.poll(&mut connection), Ok(Step::Done(()))));
+    connection
+}
+
 /// The caller learns that there is no more to come only when it asks its source again; the server may have answered
 /// by then.
 #[test]
 fn d12_the_last_chunk_may_be_answered_before_its_source_is_at_its_end() {
     for keywords in ["250-CHUNKING\r\n", "250-CHUNKING\r\n250-PIPELINING\r\n"] {
-        let mut connection = Connection::new(config(TlsPolicy::None), Peer::Remote);
-        connection.receive(b"220 hi\r\n");
-        let mut open = Open::new();
-        let _ = open.poll(&mut connection).unwrap();
-        connection.advance_output(connection.output().len()).unwrap();
-        connection.receive(format!("250-hi\r\n{keywords}250 HELP\r\n").as_bytes());
-        let _ = open.poll(&mut connection).unwrap();
+        let mut connection = opened(config(TlsPolicy::None), keywords);
         let to = envelope(FROM, &["bob@example.net"]);
         let mut batch = Batch::new();
         batch.push(&to, stream(Some(4)), in_chunks());
@@ -161,7 +169,7 @@ fn d13_354_to_a_chunk_is_no_licence() {
 fn d13_250_to_a_chunk_is_no_acceptance() {
     for end in ["close", "reset", "pause", "S: 421 bye"] {
         let lines = format!(
-            "{GROUP}C| BDAT 2\\r\\nhiBDAT 0 LAST\\r\\n\nS: 250 ok\nS: 250 ok\nS: 250 two octets, queued as 7\n{end}"
+            "{ASKED}C| BDAT 2\\r\\nhiBDAT 0 LAST\\r\\n\nS: 250 two octets, queued as 7\n{end}"
         );
         let (not_sent, _) = cause(pieces(PIPELINED, &lines, None, &[b"hi"]));
         assert_eq!(not_sent, end.starts_with('S'), "{end}");
@@ -171,9 +179,7 @@ fn d13_250_to_a_chunk_is_no_acceptance() {
 #[test]
 fn d14_a_chunk_refused_while_others_are_in_flight() {
     let lines = format!(
-        "{GROUP}C| BDAT 2\\r\\naaBDAT 2\\r\\nbbBDAT 0 LAST\\r\\n
-        S: 250 ok
-        S: 250 ok
+        "{ASKED}C| BDAT 2\\r\\naaBDAT 2\\r\\nbbBDAT 0 LAST\\r\\n
         S: 552 too much
         S: 503 no
         S: 551 Discarded
@@ -193,9 +199,7 @@ fn d14_a_chunk_refused_while_others_are_in_flight() {
 #[test]
 fn d14_a_server_that_contradicts_itself_is_not_believed() {
     let lines = format!(
-        "{GROUP}C| BDAT 2\\r\\naaBDAT 0 LAST\\r\\n
-        S: 250 ok
-        S: 250 ok
+        "{ASKED}C| BDAT 2\\r\\naaBDAT 0 LAST\\r\\n
         S: 552 too much
         S: 250 queued as 7"
     );
@@ -225,13 +229,14 @@ fn d15_chunking_has_to_be_offered_after_tls() {
 
 #[test]
 fn o07_unknown_begins_with_the_last_octet_of_the_last_chunk() {
-    let out = "MAIL FROM:<alice@example.org>\\r\\nRCPT TO:<bob@example.net>\\r\\n";
+    let group = "MAIL FROM:<alice@example.org>\\r\\nRCPT TO:<bob@example.net>\\r\\n";
     for (body, size, message) in [
         ("BDAT 4 LAST\\r\\nhi\\r\\n", Some(4), &[&b"hi\r\n"[..]][..]),
         ("BDAT 2\\r\\nhiBDAT 2 LAST\\r\\n\\r\\n", Some(4), &[b"hi", b"\r\n"]),
         ("BDAT 2\\r\\nhiBDAT 0 LAST\\r\\n", None, &[b"hi"]),
         ("BDAT 2\\r\\nh\\rBDAT 1 LAST\\r\\n\\n", None, &[b"h\r"]),
     ] {
+        let (before, out) = if size.is_some() { ("", group) } else { (ASKED, "") };
         // Split into octets of the script's notation.
         let mut octets: Vec<String> = Vec::new();
         let all = format!("{out}{body}");
@@ -240,7 +245,7 @@ fn o07_unknown_begins_with_the_last_octet_of_the_last_chunk() {
             octets.push(if c == '\\' { format!("\\{}", rest.next().unwrap()) } else { c.to_string() });
         }
         for cut in 1..=octets.len() {
-            let script = format!("{}C| {}\nreset", hello(PIPELINED), octets[..cut].concat());
+            let script = format!("{}{before}C| {}\nreset", hello(PIPELINED), octets[..cut].concat());
             let (not_sent, error) = cause(send(clear(&script), stream(size), message));
             assert!(matches!(error, Error::Disconnected { .. }), "{error:?}");
             assert_eq!(not_sent, cut < octets.len(), "{body} cut after {cut}");
@@ -250,12 +255,12 @@ fn o07_unknown_begins_with_the_last_octet_of_the_last_chunk() {
 
 #[test]
 fn s16_a_refusal_in_the_middle_of_a_chunk_ends_it() {
-    let lines = format!("{GROUP}C| BDAT 8 LAST\\r\\nabc\nS: 250 ok\nS: 250 ok\nS: 552 too big\nstall");
+    let lines = format!("{GROUP}C| BDAT 8 LAST\\r\\nabc\nstall\nS: 250 ok\nS: 250 ok\nS: 552 too big");
     assert_eq!(rejected(whole(PIPELINED, &lines, b"abcdefgh")), (Stage::EndOfData, 552));
-    let lines = format!("{GROUP}C| BDAT 8\\r\\nabc\nS: 250 ok\nS: 250 ok\nS: 452 full\nstall");
+    let lines = format!("{ASKED}C| BDAT 8\\r\\nabc\nstall\nS: 452 full");
     assert_eq!(rejected(pieces(PIPELINED, &lines, None, &[b"abcdefgh", b"more"])), (Stage::Bdat, 452));
     // S17: what comes too early is no acceptance.
-    let lines = format!("{GROUP}C| BDAT 8 LAST\\r\\nabc\nS: 250 ok\nS: 250 ok\nS: 250 fine\nstall");
+    let lines = format!("{GROUP}C| BDAT 8 LAST\\r\\nabc\nstall\nS: 250 ok\nS: 250 ok\nS: 250 fine");
     assert!(matches!(cause(whole(PIPELINED, &lines, b"abcdefgh")), (true, Error::Protocol(_))));
 }
 
@@ -307,11 +312,54 @@ fn s15_no_more_chunks_in_flight_than_the_window_takes() {
     send(Scenario::new(config).script(script), Body::Whole(b"abcdefgh"), &[b"abcdefgh"]).unwrap();
 }
 
+/// The octets of command lines without a reply, counted on the wire.
+#[test]
+fn s15_no_more_octets_of_commands_in_flight_than_the_window_takes() {
+    let mut window = Window::default();
+    window.octets = 100;
+    let mut connection = opened(config(TlsPolicy::None).window(window), "250-PIPELINING\r\n250-CHUNKING\r\n");
+    let to: Vec<String> = (0..30).map(|n| format!("recipient{n}@example.net")).collect();
+    let to = envelope(FROM, &to.iter().map(String::as_str).collect::<Vec<_>>());
+    let body = [b"0123456789".as_slice(); 30];
+    let mut batch = Batch::new();
+    batch.push(&to, stream(Some(300)), in_chunks());
+    batch.push(&to, stream(Some(300)), in_chunks());
+    batch.finish();
+    let (mut supplied, mut in_flight, mut most) = ([0; 2], std::collections::VecDeque::new(), 0);
+    loop {
+        let sent = match batch.poll(&mut connection).unwrap() {
+            Step::SupplyBody { message } => {
+                let part = connection.body(body[supplied[message]]).unwrap();
+                supplied[message] += 1;
+                part.slices().collect::<Vec<_>>().concat()
+            }
+            Step::Continue => connection.output().to_vec(),
+            _ => break,
+        };
+        connection.advance_output(sent.len()).unwrap();
+        for line in String::from_utf8(sent.clone()).unwrap().split_inclusive("\r\n") {
+            let line = line.trim_start_matches(|c: char| c.is_ascii_digit());
+            in_flight.extend((!line.is_empty()).then_some(line.len()));
+        }
+        most = most.max(in_flight.iter().sum());
+        if sent.is_empty() {
+            in_flight.pop_front().expect("a command without a reply");
+            connection.receive(b"250 ok\r\n");
+        }
+    }
+    assert!(most <= 100, "{most} octets in flight");
+    assert!(most > 60, "{most}: the window was never used");
+    assert!(batch.next_outcome().unwrap().is_ok() && batch.next_outcome().unwrap().is_ok());
+}
+
 #[test]
 fn d17_too_much_or_too_little_is_taken_back_between_chunks() {
     let taken_back = |sent: &str, size, message: &[&[u8]]| {
         let replies = "S: 250 ok\n".repeat(sent.matches("BDAT").count());
-        let lines = format!("{GROUP}C| {sent}RSET\\r\\n\nS: 250 ok\nS: 250 ok\n{replies}S: 250 ok");
+        let lines = match size {
+            Some(_) => format!("{GROUP}C| {sent}RSET\\r\\n\nS: 250 ok\nS: 250 ok\n{replies}S: 250 ok"),
+            None => format!("{ASKED}C| {sent}RSET\\r\\n\n{replies}S: 250 ok"),
+        };
         cause(pieces(PIPELINED, &lines, size, message))
     };
     let mismatch = |declared, supplied| Error::from(Misuse::SizeMismatch { declared, supplied });
@@ -327,7 +375,7 @@ fn d17_too_much_or_too_little_is_taken_back_between_chunks() {
 
 #[test]
 fn r01_a_silent_source_has_a_budget_of_its_own() {
-    let script = format!("{}{GROUP}C| BDAT 2\\r\\nab\nS: 250 ok\nS: 250 ok\nS: 250 ok", hello(PIPELINED));
+    let script = format!("{}{ASKED}C| BDAT 2\\r\\nab\nS: 250 ok", hello(PIPELINED));
     clear(&script).run(|session| {
         session.open().unwrap();
         let to = envelope(FROM, &["bob@example.net"]);
@@ -340,7 +388,7 @@ fn r01_a_silent_source_has_a_budget_of_its_own() {
                     assert_eq!(connection.timeout().unwrap().phase, TimeoutPhase::BodySource);
                     assert_eq!(connection.timeout().unwrap().budget.as_secs(), 300);
                     connection.handle_timeout();
-                    Ok(Step::Continue)
+                    batch.poll(connection)
                 }
                 Step::SupplyBody { .. } if supplied => Ok(Step::Continue),
                 step => {

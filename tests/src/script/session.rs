@@ -281,6 +281,9 @@ impl Session {
         supplied: &mut Supplied,
     ) -> Result<(), F::Error> {
         self.flush();
+        if self.ended {
+            return Ok(());
+        }
         while chunks.get(supplied.chunks).is_some_and(|chunk| chunk.len() == supplied.octets) {
             *supplied = Supplied { chunks: supplied.chunks + 1, octets: 0, ..*supplied };
         }
