@@ -192,7 +192,7 @@ impl Connection {
                 self.capabilities = Capabilities::default();
             }
             (Stage::Auth, Verdict::Done) => self.authenticated = true,
-            (Stage::Mail, Verdict::Done) => self.accepted = 0,
+            (Stage::Mail, _) => self.accepted = 0,
             (Stage::Rcpt, Verdict::Done) => self.accepted += 1,
             (Stage::Data, Verdict::GoOn) => {
                 let end = self.pipeline.begin_body();

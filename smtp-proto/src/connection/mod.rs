@@ -421,6 +421,11 @@ impl Connection {
         self.body_error.as_ref()
     }
 
+    /// How many recipients the server has accepted in the latest mail transaction.
+    pub(crate) fn accepted_recipients(&self) -> usize {
+        self.accepted
+    }
+
     /// Where the latest body passed the limit of 998 octets a line, if it did.
     pub(crate) fn first_long_line(&self) -> Option<u64> {
         self.first_long_line
@@ -469,7 +474,10 @@ impl Connection {
     pub fn may_have_been_delivered(&self) -> bool {
         let judged = match self.failure() {
             None => true,
-            Some(Error::ServerClosed { stage: Some(Stage::EndOfData), reply }) => reply.is_transient(),
+            // In LMTP it is the verdict on one recipient.
+            Some(Error::ServerClosed { stage: Some(Stage::EndOfData), reply }) => {
+                reply.is_transient() && (!self.config.is_lmtp() || self.finals + 1 >= self.accepted)
+            }
             Some(Error::Refused { stage, .. }) => *stage == Stage::EndOfData,
             Some(_) => false,
         };
