@@ -46,6 +46,7 @@ impl Connection {
         }
         if let Command::Data(data) = command {
             self.data = Some(data);
+            self.completed = None;
         }
         self.count(&command);
         self.trace_command(&command);
@@ -119,6 +120,7 @@ impl Connection {
         self.check_kind(data.rules.kind)?;
         let end = self.pipeline.new_id();
         self.outgoing = Some(Outgoing::in_chunks(data, end));
+        self.completed = None;
         self.sending = next;
         self.sequence += 1;
         Ok(end)

@@ -77,7 +77,9 @@ impl Connection {
         Err(Error::Disconnected { stage, truncated: !self.parser.is_blank(), credentials_sent })
     }
 
+    /// QUIT is as good as answered.
     fn close(&mut self) -> Event {
+        self.pipeline.pop();
         self.sending = Phase::Closed;
         self.receiving = Phase::Closed;
         self.pipeline.stop();
@@ -197,7 +199,7 @@ impl Connection {
                 self.credentials_said = false;
             }
             (Stage::Auth, Verdict::Done) => self.authenticated = true,
-            (Stage::Mail, Verdict::Done) => self.accepted = 0,
+            (Stage::Mail, _) => self.accepted = 0,
             (Stage::Rcpt, Verdict::Done) => self.accepted += 1,
             (Stage::Data, Verdict::GoOn) => {
                 let end = self.pipeline.begin_body();

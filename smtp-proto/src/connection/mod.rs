@@ -103,6 +103,8 @@ pub struct Connection {
     /// What the body has to obey that a DATA in flight asks for.
     data: Option<DataCommand>,
     outgoing: Option<Outgoing>,
+    /// The end of the latest message, if its last chunk was complete without being told so.
+    completed: Option<CommandId>,
     /// Recipients that the server has accepted in this mail transaction.
     accepted: usize,
     /// Replies to the end of the message that have come, in LMTP.
@@ -177,6 +179,7 @@ impl Connection {
             declared_size: None,
             data: None,
             outgoing: None,
+            completed: None,
             accepted: 0,
             finals: 0,
             first_long_line: None,
@@ -438,6 +441,11 @@ impl Connection {
         self.body_error.as_ref()
     }
 
+    /// How many recipients the server has accepted in the latest mail transaction.
+    pub(crate) fn accepted_recipients(&self) -> usize {
+        self.accepted
+    }
+
     /// Where the latest body passed the limit of 998 octets a line, if it did.
     pub(crate) fn first_long_line(&self) -> Option<u64> {
         self.first_long_line
@@ -486,7 +494,10 @@ impl Connection {
     pub fn may_have_been_delivered(&self) -> bool {
         let judged = match self.failure() {
             None => true,
-            Some(Error::ServerClosed { stage: Some(Stage::EndOfData), reply }) => reply.is_transient(),
+            // In LMTP it is the verdict on one recipient.
+            Some(Error::ServerClosed { stage: Some(Stage::EndOfData), reply }) => {
+                reply.is_transient() && (!self.config.is_lmtp() || self.finals + 1 >= self.accepted)
+            }
             Some(Error::Refused { stage, .. }) => *stage == Stage::EndOfData,
             Some(_) => false,
         };

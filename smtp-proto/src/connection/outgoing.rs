@@ -57,6 +57,11 @@ impl Outgoing {
         self.chunks.as_ref().is_some_and(|chunks| chunks.left_in == 0 && !chunks.last)
     }
 
+    /// Whether all of it has been given, the last chunk being as long as was declared.
+    pub(super) fn is_complete(&self) -> bool {
+        self.chunks.as_ref().is_some_and(|chunks| chunks.left_in == 0 && chunks.last)
+    }
+
     /// Whether nothing of the body has been given yet, or nothing that cannot be taken back.
     pub(super) fn can_be_cancelled(&self) -> bool {
         match &self.chunks {
@@ -120,9 +125,6 @@ impl Outgoing {
         let Some(chunks) = &mut self.chunks else {
             return self.encoder.terminator().map(Ending::Dot);
         };
-        if chunks.last {
-            return Ok(Ending::Done(self.end));
-        }
         let tail = self.encoder.tail()?;
         chunks.last = true;
         Ok(Ending::Chunk(chunks.announcement(tail.len() as u64, self.end), tail))
@@ -140,8 +142,6 @@ pub(super) enum Ending {
     Dot(&'static [u8]),
     /// With one more chunk.
     Chunk(Announcement, &'static [u8]),
-    /// The last chunk has been sent already.
-    Done(CommandId),
 }
 
 impl Chunks {

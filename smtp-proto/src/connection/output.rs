@@ -84,6 +84,7 @@ impl Connection {
             announced = outgoing.announce(octets)?;
         }
         let mut part = outgoing.encode(chunk)?;
+        let complete = outgoing.is_complete().then(|| outgoing.end());
         let octets = part.len();
         if let Some(announcement) = announced {
             self.announce(&announcement);
@@ -92,6 +93,11 @@ impl Connection {
         }
         self.pipeline.lend(part.len() as u64);
         self.trace(TranscriptEntry::Body(octets));
+        if complete.is_some() {
+            // The server may answer the last chunk before the caller has seen that there is no more to come.
+            self.body_over(Phase::Ready);
+            self.completed = complete;
+        }
         Ok(part)
     }
 
@@ -107,9 +113,9 @@ impl Connection {
         id
     }
 
-    /// Ends the body: puts the terminator, or the last chunk if it has not been sent, into
-    /// [`output`](Self::output). The returned id names the end of the message, whose reply decides about it.
-    /// After DATA, and without a call of [`body`](Self::body) before it, this is the lone dot that takes back a
+    /// Ends the body: puts the terminator, or the last chunk, into [`output`](Self::output). A body in chunks
+    /// whose declared size has been supplied has ended already, and nothing is added. The returned id names the
+    /// end of the message, whose reply decides about it. After DATA, and without a call of [`body`](Self::body) before it, this is the lone dot that takes back a
     /// DATA without recipients (RFC 2920 §3.1).
     ///
     /// # Errors
@@ -118,6 +124,9 @@ impl Connection {
     /// [`body`](Self::body), and without the terminator.
     pub fn finish_body(&mut self) -> Result<CommandId, Error> {
         self.alive()?;
+        if let Some(id) = self.completed {
+            return Ok(id);
+        }
         let wanted = self.wants_body();
         let ending = match self.outgoing.as_mut() {
             Some(outgoing) if wanted => outgoing.finish(),
@@ -125,7 +134,6 @@ impl Connection {
         };
         let ending = ending.map_err(|error| self.body_failed(error))?;
         let id = match ending {
-            Ending::Done(id) => id,
             Ending::Dot(terminator) => self.end_with_dot(terminator)?,
             Ending::Chunk(announcement, tail) => {
                 let id = self.announce(&announcement);

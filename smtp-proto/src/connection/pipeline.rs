@@ -199,7 +199,8 @@ impl Pipeline {
                     && !ends_group(last.stage)
                     && self.entries.len() == self.in_flight
                     && self.chunks_in_flight < self.window.chunks.max(1)
-                    && self.window_open()
+                    && self.entries.len() < self.window.commands
+                    && self.cost + Head::LINE <= self.window.octets
             }
         }
     }

@@ -354,7 +354,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
             let index = transaction.message - self.decided;
             let part = transaction.broken(error, connection, answered);
             answered = false;
-            self.part_over(index, Err(part));
+            self.part_over(index, part);
         }
         for message in &mut self.messages {
             if !message.ranges.is_empty() {

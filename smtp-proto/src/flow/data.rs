@@ -1,9 +1,12 @@
 //! DATA step by step, for a caller who writes MAIL and RCPT by hand.
 
+use alloc::vec::Vec;
+
 use super::exchange::{reply_to, settle};
+use super::outcome::{self, RecipientOutcome};
 use super::{Delivery, Flow, SendError, Step};
 use crate::command::{Command, DataCommand};
-use crate::connection::{CommandId, Connection, Stage};
+use crate::connection::{CommandId, Connection};
 use crate::error::Error;
 use crate::reply::Reply;
 
@@ -43,10 +46,13 @@ impl Flow for BeginData {
     }
 }
 
-/// Ends the body and waits for the server's verdict on the message.
+/// Ends the body and waits for the server's verdict on the message; in LMTP, for one on each recipient that was
+/// accepted (RFC 2033 §4.2), which are then the [`Delivery::recipients`] in the order of their RCPT.
 #[derive(Debug, Default)]
 pub struct FinishData {
     id: Option<CommandId>,
+    /// The replies to the end of the message.
+    finals: Vec<Reply>,
 }
 
 impl FinishData {
@@ -54,6 +60,40 @@ impl FinishData {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The whole verdict is there.
+    fn judged(&mut self, connection: &Connection) -> Result<Delivery, SendError> {
+        let recipients = self.recipients(connection);
+        match self.finals.iter().find(|reply| reply.is_positive_completion()) {
+            Some(reply) => {
+                let first_long_line = connection.first_long_line();
+                Ok(Delivery { reply: reply.clone(), recipients, first_long_line })
+            }
+            None => Err(SendError::refused(&self.finals).with_recipients(recipients)),
+        }
+    }
+
+    fn broken(&mut self, error: Error, connection: &Connection) -> Result<Delivery, SendError> {
+        let unanswered = self.id.is_some_and(|id| connection.is_unanswered(id));
+        let mut judged = true;
+        if connection.config().is_lmtp() && unanswered {
+            self.finals.extend(outcome::verdict_in(&error).cloned());
+            judged = self.finals.len() >= connection.accepted_recipients();
+            if judged && self.finals.iter().any(Reply::is_positive_completion) {
+                return self.judged(connection);
+            }
+        }
+        let recipients = if unanswered { self.recipients(connection) } else { Vec::new() };
+        Err(SendError::of(error, unanswered, judged).with_recipients(recipients))
+    }
+
+    fn recipients(&self, connection: &Connection) -> Vec<RecipientOutcome> {
+        if !connection.config().is_lmtp() {
+            return Vec::new();
+        }
+        let due = connection.accepted_recipients();
+        (0..due).map(|at| RecipientOutcome::judged(self.finals.get(at).cloned())).collect()
     }
 }
 
@@ -72,14 +112,17 @@ impl Flow for FinishData {
                 *self.id.insert(connection.finish_body()?)
             }
         };
-        match reply_to(connection, id) {
-            Ok(None) => Ok(Step::Continue),
-            Ok(Some((_, reply))) if reply.is_positive_completion() => {
-                let first_long_line = connection.first_long_line();
-                Ok(Step::Done(Delivery { reply, recipients: alloc::vec::Vec::new(), first_long_line }))
+        loop {
+            match reply_to(connection, id) {
+                Ok(None) => return Ok(Step::Continue),
+                Ok(Some((_, reply))) => {
+                    self.finals.push(reply);
+                    if !connection.is_outstanding(id) {
+                        return self.judged(connection).map(Step::Done);
+                    }
+                }
+                Err(error) => return self.broken(error, connection).map(Step::Done),
             }
-            Ok(Some((_, reply))) => Err(SendError::rejected(Stage::EndOfData, reply)),
-            Err(error) => Err(SendError::of(error, connection.is_unanswered(id), true)),
         }
     }
 }

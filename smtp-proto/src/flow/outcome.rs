@@ -65,12 +65,21 @@ impl RecipientOutcome {
         Self { reply: None, verdict: None, state: RecipientState::NotSent }
     }
 
+    /// That of a recipient of whom no more is known than its verdict, if it came.
+    pub(super) fn judged(verdict: Option<Reply>) -> Self {
+        let state = match &verdict {
+            Some(verdict) if verdict.is_positive_completion() => RecipientState::Accepted,
+            Some(_) => RecipientState::Refused,
+            None => RecipientState::Unknown,
+        };
+        Self { reply: None, verdict, state }
+    }
+
     /// Whether the server accepted the recipient; 251 and 252 count (RFC 5321 §3.4). Whether it also took the
     /// message says [`state`](Self::state).
     #[must_use]
     pub fn is_accepted(&self) -> bool {
-        self.reply.as_ref().is_some_and(Reply::is_positive_completion)
-            && self.verdict.as_ref().is_none_or(Reply::is_positive_completion)
+        self.verdict.as_ref().or(self.reply.as_ref()).is_some_and(Reply::is_positive_completion)
     }
 
     /// The reply that refused it.
@@ -138,6 +147,15 @@ pub enum SendError {
 impl SendError {
     pub(super) fn rejected(stage: Stage, reply: Reply) -> Self {
         Self::Rejected { stage, reply: reply.into(), recipients: Vec::new() }
+    }
+
+    /// The refusal of a message by all of these, its verdicts: a transient one is told before a permanent one.
+    pub(super) fn refused(verdicts: &[Reply]) -> Self {
+        let refusal = verdicts.iter().find(|reply| reply.is_transient()).or(verdicts.first());
+        match refusal {
+            Some(reply) => Self::rejected(Stage::EndOfData, reply.clone()),
+            None => Error::Abandoned.into(),
+        }
     }
 
     /// Judges a failure of the connection for one message. `unanswered`: the end of the message has left;
@@ -245,6 +263,14 @@ impl core::error::Error for SendError {
             Self::Rejected { .. } => None,
             Self::NotSent { cause, .. } | Self::Unknown { cause, .. } => Some(cause),
         }
+    }
+}
+
+/// The reply with which a server closes in place of a verdict: in LMTP that of one recipient and of nobody else.
+pub(super) fn verdict_in(error: &Error) -> Option<&Reply> {
+    match error {
+        Error::ServerClosed { stage: Some(Stage::EndOfData), reply } if reply.is_transient() => Some(reply),
+        _ => None,
     }
 }
 

@@ -9,7 +9,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::outcome::{Delivery, RecipientOutcome, RecipientState, SendError};
+use super::outcome::{self, Delivery, RecipientOutcome, RecipientState, SendError};
 use super::plan::Plan;
 use super::{Envelope, RecipientPolicy};
 use crate::command::Command;
@@ -219,9 +219,9 @@ impl Transaction {
             if let Some(SendError::Rejected { stage: Stage::Bdat, .. }) = &self.verdict {
                 self.contradicted(connection);
             }
-        } else if let Some(refusal) = most_transient(&self.finals) {
-            let refusal = SendError::rejected(Stage::EndOfData, refusal.clone());
-            self.verdict.get_or_insert(refusal);
+        } else {
+            let refused = SendError::refused(&self.finals);
+            self.verdict.get_or_insert(refused);
         }
         true
     }
@@ -304,12 +304,25 @@ impl Transaction {
 
     /// What became of the message once the connection has broken: what was decided before stays decided.
     /// `answered` says that the error is the server's answer to this transaction.
-    pub(super) fn broken(mut self, error: &Error, connection: &Connection, answered: bool) -> SendError {
-        let verdict = self.verdict.take().unwrap_or_else(|| {
-            let unanswered = self.end.is_some_and(|end| connection.is_unanswered(end));
-            SendError::of(error.clone(), unanswered, answered)
-        });
-        self.told(verdict)
+    pub(super) fn broken(
+        mut self,
+        error: &Error,
+        connection: &Connection,
+        answered: bool,
+    ) -> Result<Delivery, SendError> {
+        if let Some(verdict) = self.verdict.take() {
+            return Err(self.told(verdict));
+        }
+        let unanswered = self.end.is_some_and(|end| connection.is_unanswered(end));
+        let mut judged = answered;
+        if self.lmtp && unanswered && answered {
+            self.finals.extend(outcome::verdict_in(error).cloned());
+            judged = self.finals.len() >= self.accepted;
+            if judged && self.finals.iter().any(Reply::is_positive_completion) {
+                return self.outcome();
+            }
+        }
+        Err(self.told(SendError::of(error.clone(), unanswered, judged)))
     }
 
     fn told(self, verdict: SendError) -> SendError {
@@ -344,9 +357,4 @@ impl Transaction {
             })
             .collect()
     }
-}
-
-/// The refusal to tell of several: a transient one before a permanent one.
-fn most_transient(refusals: &[Reply]) -> Option<&Reply> {
-    refusals.iter().find(|reply| reply.is_transient()).or(refusals.first())
 }

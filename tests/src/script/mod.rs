@@ -78,6 +78,9 @@ pub use stream::{PeerHandle, Stream};
 
 use smtp_proto::flow::Envelope;
 
+/// In the place of a chunk of a body: its source fails here.
+pub const SOURCE_FAILS: &[u8] = b"\0the source fails\0";
+
 /// An envelope of these addresses, which have to be well formed.
 pub fn envelope(from: &str, to: &[&str]) -> Envelope {
     Envelope::new(

@@ -32,6 +32,15 @@ pub struct Session {
     channel_bindings: ChannelBindings,
 }
 
+/// How far the body of a message has been supplied.
+#[derive(Debug, Clone, Copy, Default)]
+struct Supplied {
+    message: usize,
+    /// Chunks that are gone, and octets of the next.
+    chunks: usize,
+    octets: usize,
+}
+
 /// Going round so often without moving an octet is a spin.
 const SPIN: usize = 8;
 
@@ -230,7 +239,8 @@ impl Session {
         self.run_all(&mut flow, &[chunks])
     }
 
-    /// Runs any flow; `bodies` are the chunks of each message that it may ask for.
+    /// Runs any flow; `bodies` are the chunks of each message that it may ask for. At
+    /// [`SOURCE_FAILS`](super::SOURCE_FAILS) there are no more to be had, and the connection is told so.
     ///
     /// # Errors
     /// The flow's.
@@ -238,7 +248,7 @@ impl Session {
     /// # Panics
     /// As [`run`](Self::run).
     pub fn run_all<F: Flow>(&mut self, flow: &mut F, bodies: &[&[&[u8]]]) -> Result<F::Output, F::Error> {
-        let mut supplied = (0, 0);
+        let mut supplied = Supplied::default();
         self.feed_all();
         let mut rounds = 0;
         let mut before = None;
@@ -282,36 +292,45 @@ impl Session {
                         return Err(failure.clone().into());
                     }
                 }
-                Step::SupplyBody { message } => self.supply(flow, bodies[message], &mut supplied)?,
+                Step::SupplyBody { message } => {
+                    if supplied.message != message {
+                        supplied = Supplied { message, ..Supplied::default() };
+                    }
+                    self.supply(flow, bodies[message], &mut supplied)?;
+                }
             }
         }
     }
 
-    /// Supplies one piece of a body, or its end. `supplied` says how many chunks of it are gone, and how much of
-    /// the next.
+    /// Supplies one piece of a body, or its end.
     fn supply<F: Flow>(
         &mut self,
         flow: &mut F,
         chunks: &[&[u8]],
-        supplied: &mut (usize, usize),
+        supplied: &mut Supplied,
     ) -> Result<(), F::Error> {
         self.flush();
-        while chunks.get(supplied.0).is_some_and(|chunk| chunk.len() == supplied.1) {
-            *supplied = (supplied.0 + 1, 0);
+        if self.ended {
+            return Ok(());
         }
-        let Some(chunk) = chunks.get(supplied.0) else {
-            *supplied = (0, 0);
+        while chunks.get(supplied.chunks).is_some_and(|chunk| chunk.len() == supplied.octets) {
+            *supplied = Supplied { chunks: supplied.chunks + 1, octets: 0, ..*supplied };
+        }
+        let Some(&chunk) = chunks.get(supplied.chunks) else {
             return match self.connection.finish_body() {
                 Ok(_) => Ok(()),
                 Err(_) => self.broken(),
             };
         };
+        if chunk == super::SOURCE_FAILS {
+            self.connection.fail_body();
+            return self.broken();
+        }
         // What broke the body, the flow reports when it is polled next.
-        let Ok(mut part) = self.connection.body(&chunk[supplied.1..]) else {
-            *supplied = (0, 0);
+        let Ok(mut part) = self.connection.body(&chunk[supplied.octets..]) else {
             return self.broken();
         };
-        supplied.1 += part.consumed();
+        supplied.octets += part.consumed();
         self.write_part(&mut part, &mut |connection| flow.poll(connection).map(drop))
     }
 
