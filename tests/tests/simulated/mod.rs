@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use memchr::memmem;
@@ -318,6 +318,18 @@ pub struct Wire(Arc<Mutex<End>>);
 struct End {
     server: Server,
     counts: Counts,
+    /// As tokio's sockets have it: a read is tried only when the last one filled its buffer, or the reactor has
+    /// said that there is something, which it looks for when no task has anything to do.
+    ready: bool,
+    reactor: Reactor,
+}
+
+enum Reactor {
+    Idle,
+    /// It will run once the task has come to its end.
+    Due,
+    /// It has run, and there was nothing to read.
+    Asleep(Waker),
 }
 
 /// What would be a system call, were the stream a socket.
@@ -330,6 +342,8 @@ pub struct Counts {
     pub empty_reads: usize,
     /// Reads of the blocking adapter that must not wait; on a socket each is three system calls.
     pub looks: usize,
+    /// Times that the reactor was asked, by a task that had nothing else to do.
+    pub waits: usize,
     /// Timeouts that were set anew.
     pub timeouts: usize,
     pub flushes: usize,
@@ -344,6 +358,7 @@ impl std::ops::Sub for Counts {
             reads: self.reads - before.reads,
             empty_reads: self.empty_reads - before.empty_reads,
             looks: self.looks - before.looks,
+            waits: self.waits - before.waits,
             timeouts: self.timeouts - before.timeouts,
             flushes: self.flushes - before.flushes,
         }
@@ -352,7 +367,12 @@ impl std::ops::Sub for Counts {
 
 impl Wire {
     pub fn new(server: Server) -> Self {
-        Self(Arc::new(Mutex::new(End { server, counts: Counts::default() })))
+        Self(Arc::new(Mutex::new(End {
+            server,
+            counts: Counts::default(),
+            ready: false,
+            reactor: Reactor::Idle,
+        })))
     }
 
     pub fn counts(&self) -> Counts {
@@ -367,6 +387,34 @@ impl Wire {
 
     fn end(&self) -> MutexGuard<'_, End> {
         self.0.lock().unwrap()
+    }
+
+    fn ask_reactor(&self, end: &mut End, waker: Waker) {
+        if let Reactor::Due = end.reactor {
+            return;
+        }
+        end.reactor = Reactor::Due;
+        let wire = self.clone();
+        tokio::spawn(async move {
+            let mut end = wire.end();
+            if end.server.replies.is_empty() {
+                end.reactor = Reactor::Asleep(waker);
+            } else {
+                end.counts.waits += 1;
+                end.ready = true;
+                end.reactor = Reactor::Idle;
+                waker.wake();
+            }
+        });
+    }
+
+    fn poll_hear(&self, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let mut end = self.end();
+        let n = end.write(slices);
+        if let Reactor::Asleep(waker) = std::mem::replace(&mut end.reactor, Reactor::Idle) {
+            self.ask_reactor(&mut end, waker);
+        }
+        Poll::Ready(Ok(n))
     }
 }
 
@@ -432,12 +480,18 @@ impl smtp_blocking::Stream for Wire {
 impl tokio::io::AsyncRead for Wire {
     fn poll_read(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         buffer: &mut tokio::io::ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.end().take(buffer.initialize_unfilled()) {
-            // Nobody is woken: the server says nothing but to the client's next write.
-            None => Poll::Pending,
+        let mut end = self.end();
+        let room = buffer.initialize_unfilled();
+        let taken = if end.ready { end.take(room) } else { None };
+        end.ready = taken == Some(room.len());
+        match taken {
+            None => {
+                self.ask_reactor(&mut end, cx.waker().clone());
+                Poll::Pending
+            }
             Some(n) => {
                 buffer.advance(n);
                 Poll::Ready(Ok(()))
@@ -448,7 +502,7 @@ impl tokio::io::AsyncRead for Wire {
 
 impl tokio::io::AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(self.end().write(&[IoSlice::new(octets)])))
+        self.poll_hear(&[IoSlice::new(octets)])
     }
 
     fn poll_write_vectored(
@@ -456,7 +510,7 @@ impl tokio::io::AsyncWrite for Wire {
         _: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(self.end().write(slices)))
+        self.poll_hear(slices)
     }
 
     fn is_write_vectored(&self) -> bool {
