@@ -411,7 +411,8 @@ impl Wire {
     fn poll_hear(&self, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let mut end = self.end();
         let n = end.write(slices);
-        if let Reactor::Asleep(waker) = std::mem::replace(&mut end.reactor, Reactor::Idle) {
+        if let Reactor::Asleep(waker) = &end.reactor {
+            let waker = waker.clone();
             self.ask_reactor(&mut end, waker);
         }
         Poll::Ready(Ok(n))
