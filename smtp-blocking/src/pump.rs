@@ -45,7 +45,7 @@ pub(crate) struct Pump<S: Stream> {
     io: Option<io::Error>,
     /// A flow is running; still set at the next call, it was torn out of its work by a panic.
     busy: bool,
-    /// When octets last came.
+    /// When octets last came, or were looked for in vain.
     heard: Instant,
 }
 
@@ -83,6 +83,7 @@ impl<S: Stream> Pump<S> {
         if self.connection.is_idle() && self.heard.elapsed() >= QUIET {
             // What the server said unasked is heard before anything is asked of it.
             self.listen();
+            self.heard = Instant::now();
         }
         let progress = loop {
             match job.poll(&mut self.connection) {

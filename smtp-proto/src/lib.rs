@@ -89,7 +89,8 @@
 //! ```
 //!
 //! [`reply`] parses it, [`connection`] matches it to the command it answers and judges it, [`flow`] decides
-//! what comes next, and [`command`] puts that on a line.
+//! what comes next, and [`command`] puts that on a line. What then goes [over the wire](wire), flight by flight, is
+//! shown for each way to send a message.
 //!
 //! # One exchange, step by step
 //!
@@ -138,6 +139,8 @@ pub mod reply;
 pub mod sasl;
 pub mod security;
 mod stage;
+#[doc = include_str!("wire.md")]
+pub mod wire {}
 
 pub use connection::{Config, Connection, Event, TlsPolicy};
 pub use error::Error;
