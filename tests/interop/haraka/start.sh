@@ -11,7 +11,6 @@ start_haraka() {
     cp "$stock/config/outbound.ini" "$dir/config"
     printf 'tls\nauth/flat_file\ninterop\n' >"$dir/config/plugins"
     printf 'localhost\n' >"$dir/config/me"
-    printf '%s\n' "$INTEROP_SIZE_LIMIT" >"$dir/config/databytes"
     printf 'listen=%s\nsmtps_port=%s\nnodes=0\n' \
         "127.0.0.1:$submission,127.0.0.1:$smtps,127.0.0.1:$mx" "$smtps" >"$dir/config/smtp.ini"
     printf 'key=%s\ncert=%s\nno_starttls_ports[]=%s\n' "$CERTS/server.key" "$CERTS/server.pem" "$mx" \
@@ -22,7 +21,7 @@ start_haraka() {
     sed -e 's/^; add_received=true/add_received=false/' \
         -e 's/^; clean_auth_results=true/clean_auth_results=false/' \
         -e 's/^data_line_length=992/data_line_length=100000/' \
-        -e "s/^;* *databytes *=.*/databytes=$INTEROP_SIZE_LIMIT/" \
+        -e "s/^bytes=26214400/bytes=$INTEROP_SIZE_LIMIT/" \
         "$stock/config/connection.ini" >"$dir/config/connection.ini"
     HARAKA_MAIL=$dir/mail HARAKA_MX=$mx launch haraka "$NODE" "$stock/bin/haraka" -c "$dir"
     await haraka listening "$submission"

@@ -22,8 +22,8 @@ start_opensmtpd() {
     await opensmtpd listening "$submission"
     await opensmtpd listening "$mx"
 
-    announce OPENSMTPD SUBMISSION="$submission" MX="$mx" MAIL="$dir/mail/new" FORM=lf REFUSES=nobody QUEUE_IDS=1
+    announce OPENSMTPD BROKEN_TLS="$submission" MX="$mx" MAIL="$dir/mail/new" FORM=lf REFUSES=nobody QUEUE_IDS=1
     local offered=(8BITMIME ENHANCEDSTATUSCODES "SIZE $INTEROP_SIZE_LIMIT" DSN)
-    advertise OPENSMTPD_SUBMISSION_EHLO "${offered[@]}" STARTTLS HELP
+    advertise OPENSMTPD_BROKEN_TLS_EHLO "${offered[@]}" STARTTLS HELP
     advertise OPENSMTPD_MX_EHLO "${offered[@]}" HELP
 }
