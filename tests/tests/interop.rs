@@ -88,8 +88,7 @@ fn every_mechanism_with_a_wrong_password_is_refused_and_the_right_one_is_still_w
 fn a_certificate_for_another_name_or_from_an_unknown_authority_is_refused() {
     everywhere(&Kind::WITH_TLS, |listener, adapter| {
         let other_name = Config::new("mail.example.test").tls(listener.kind.policy());
-        let cases =
-            [(other_name, tls_config()), (listener.config(), tls_config_that_trusts(None))];
+        let cases = [(other_name, tls_config()), (listener.config(), tls_config_that_trusts(None))];
         for (config, tls) in cases {
             let client = Client::connect_with_tls(adapter, &listener.address, config, tls);
             let failure = match client {
@@ -135,8 +134,7 @@ fn refused_recipients_are_results_and_the_others_get_the_message() {
         assert_eq!(deferme.is_transient(), server.refuses("deferme"));
         server.mailbox().assert_has(&token, &message);
 
-        let failure =
-            client.send_with(&envelope(&to), &message, SendOptions::all_or_nothing()).unwrap_err();
+        let failure = client.send_with(&envelope(&to), &message, SendOptions::all_or_nothing()).unwrap_err();
         let SendError::Rejected { stage: Stage::Rcpt, .. } = failure else { panic!("{failure:?}") };
 
         // Nobody left: with PIPELINING the DATA that went along is taken back by a lone dot.

@@ -147,8 +147,8 @@ impl Listener {
     /// What it should advertise, sorted; `None` where that is not laid down.
     pub(crate) fn advertised(&self, when: When) -> Option<Vec<String>> {
         let of = |kind: Kind| self.server.get(&format!("{}_EHLO{}", kind.variable(), when.suffix()));
-        let lines = of(self.kind)
-            .or_else(|| (self.kind == Kind::Smtps).then(|| of(Kind::Submission)).flatten())?;
+        let lines =
+            of(self.kind).or_else(|| (self.kind == Kind::Smtps).then(|| of(Kind::Submission)).flatten())?;
         Some(sorted(lines.split('|').filter(|line| !line.is_empty()).map(str::to_owned)))
     }
 }

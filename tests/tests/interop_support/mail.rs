@@ -40,6 +40,16 @@ pub(crate) fn awkward() -> Vec<u8> {
     lines
 }
 
+/// That each command has its reply before the next.
+pub(crate) fn assert_lock_step(transcript: &[String]) {
+    let commands = transcript.iter().filter(|line| !line.contains("<body"));
+    let mut waiting = false;
+    for line in commands {
+        assert!(!(waiting && line.starts_with("C:")), "{line} came too early: {transcript:#?}");
+        waiting = line.starts_with("C:");
+    }
+}
+
 /// How a server keeps what it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -61,6 +71,11 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
+    /// What the server kept of the envelope of the message in `path`, as JSON.
+    pub(crate) fn kept_envelope(path: &Path) -> String {
+        std::fs::read_to_string(path.with_extension("json")).unwrap()
+    }
+
     /// Waits until the message with this subject is there, and compares it with what was sent. Returns its file.
     pub(crate) fn assert_has(&self, token: &str, sent: &[u8]) -> PathBuf {
         let deadline = Instant::now() + Duration::from_secs(60);
