@@ -5,7 +5,8 @@ mod interop_support;
 
 use std::time::{Duration, Instant};
 
-use interop_support::{Kind, Server, both, envelope, message, token};
+use interop_support::client::{tls_config, tls_config_with_certificate};
+use interop_support::{Client, Kind, Server, both, envelope, message, token};
 use smtp_proto::Error;
 use smtp_proto::capabilities::Extension;
 
@@ -25,6 +26,21 @@ fn enhanced_codes_come_only_where_a_reply_begins_with_one() {
         assert_eq!(refusal.text(), b"5.1.1 no such user");
         client.quit().unwrap();
         exim.mailbox().assert_has(&token, &message);
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn external_is_offered_to_a_client_with_a_certificate_only() {
+    let submission = Server::named("exim").listener(Kind::Submission).unwrap();
+    both(|adapter| {
+        for (tls, offered) in [(tls_config_with_certificate(), true), (tls_config(), false)] {
+            let config = submission.config();
+            let mut client = Client::connect_with_tls(adapter, &submission.address, config, tls).unwrap();
+            let capabilities = client.capabilities().unwrap();
+            assert_eq!(capabilities.auth_mechanisms().contains("EXTERNAL"), offered);
+            client.quit().unwrap();
+        }
     });
 }
 

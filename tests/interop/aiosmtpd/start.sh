@@ -10,7 +10,8 @@ start_aiosmtpd() {
     await aiosmtpd ready "$dir/out.log"
 
     announce AIOSMTPD SUBMISSION="$submission" SMTPS="$smtps" MX="$mx" CLEAR="$clear" MAIL="$dir/mail" \
-        FORM=exact REFUSES="nobody deferme" LMTP="$lmtp" LMTP_MAIL="$dir/lmtp" LMTP_FORM=exact
+        FORM=exact REFUSES="nobody deferme" LMTP="$lmtp" LMTP_MAIL="$dir/lmtp" LMTP_FORM=exact \
+        LMTP_REFUSES="nobody deferme full"
     local first=("SIZE $INTEROP_SIZE_LIMIT" 8BITMIME SMTPUTF8) auth="AUTH CRAM-MD5 LOGIN PLAIN"
     advertise AIOSMTPD_SUBMISSION_EHLO "${first[@]}" STARTTLS HELP
     advertise AIOSMTPD_SUBMISSION_EHLO_TLS "${first[@]}" "$auth" HELP

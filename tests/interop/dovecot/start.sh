@@ -23,7 +23,7 @@ start_dovecot() {
 
     announce DOVECOT SUBMISSION="$submission" SMTPS="$smtps" CLEAR="$submission" \
         LMTP="$lmtp" LMTP_SOCKET="$dir/base/lmtp" NORELAY="127.0.0.2:$submission" \
-        MAIL="$SCRATCH/dovecot-relay/mail" FORM=lf LMTP_MAIL="$dir/home/$INTEROP_USER/Maildir/new" LMTP_FORM=lf
+        MAIL="$SCRATCH/dovecot-relay/mail" FORM=lf LMTP_MAIL="$dir/home/$INTEROP_USER/Maildir/new" LMTP_FORM=lf LMTP_REFUSES="nobody full"
     # A connection within one machine counts as protected: AUTH is offered also in clear.
     advertise DOVECOT_SUBMISSION_EHLO "${before[@]}" STARTTLS
     advertise DOVECOT_CLEAR_EHLO "${before[@]}" STARTTLS
@@ -50,7 +50,7 @@ launch_dovecot() {
     mkdir -p "$dir/keys/default/HS256"
     printf '%s:{PLAIN}%s\n' "$INTEROP_USER" "$INTEROP_PASSWORD" >"$dir/passwd"
     printf '%s:::::::nopassword\n' "$INTEROP_USER" >"$dir/passwd.external"
-    printf '%s::::::\nfull::::::userdb_quota_rule=*:storage=1B\n' "$INTEROP_USER" >"$dir/users"
+    printf '%s::::::\nfull:::::::userdb_quota_rule=*:storage=1B\n' "$INTEROP_USER" >"$dir/users"
     printf %s "$INTEROP_TOKEN_KEY" | base64 >"$dir/keys/default/HS256/default"
     chmod -R a+rX "$dir/keys"
     cat >"$dir/oauth2.conf" <<END

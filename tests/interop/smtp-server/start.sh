@@ -12,7 +12,8 @@ start_smtp_server() {
     await smtp-server ready "$dir/out.log"
 
     announce SMTP_SERVER SUBMISSION="$submission" SMTPS="$smtps" MX="$mx" CLEAR="$clear" MAIL="$dir/mail" \
-        FORM=exact REFUSES="nobody deferme" LMTP="$lmtp" LMTP_MAIL="$dir/lmtp" LMTP_FORM=exact
+        FORM=exact REFUSES="nobody deferme" LMTP="$lmtp" LMTP_MAIL="$dir/lmtp" LMTP_FORM=exact \
+        LMTP_REFUSES="nobody deferme full"
     local first=(PIPELINING 8BITMIME SMTPUTF8 ENHANCEDSTATUSCODES DSN)
     local auth="AUTH PLAIN LOGIN CRAM-MD5 XOAUTH2"
     local last=("SIZE $INTEROP_SIZE_LIMIT" "XCLIENT NAME ADDR PORT PROTO HELO LOGIN"

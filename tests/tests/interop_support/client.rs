@@ -4,8 +4,8 @@ use std::io::{BufReader, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::connection::{Connection, Timeouts, TlsPolicy};
 use smtp_proto::flow::{Body, Delivery, Envelope, SendOptions};
@@ -34,6 +34,18 @@ pub(crate) fn plain_config() -> Config {
 pub(crate) fn tls_config() -> Arc<rustls::ClientConfig> {
     let authority = variable("SMTP_INTEROP_CA").expect("SMTP_INTEROP_CA");
     tls_config_that_trusts(Some(CertificateDer::from_pem_file(authority).unwrap()))
+}
+
+/// [`tls_config`], with the client certificate of the user that may log in.
+pub(crate) fn tls_config_with_certificate() -> Arc<rustls::ClientConfig> {
+    let file = |name: &str| variable(name).unwrap_or_else(|| panic!("{name} is not set"));
+    let certificate = CertificateDer::from_pem_file(file("SMTP_INTEROP_CLIENT_CERT")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("SMTP_INTEROP_CLIENT_KEY")).unwrap();
+    let mut config = rustls::ClientConfig::clone(&tls_config());
+    let provider = rustls::crypto::ring::default_provider();
+    let certified = rustls::sign::CertifiedKey::from_der(vec![certificate], key, &provider).unwrap();
+    config.client_auth_cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(certified));
+    Arc::new(config)
 }
 
 pub(crate) fn tls_config_that_trusts(authority: Option<CertificateDer<'_>>) -> Arc<rustls::ClientConfig> {
