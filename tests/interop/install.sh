@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Installs the servers, only what is missing and only for the servers chosen; sourced by tests/interop/run.
-# Needs Debian 12, root, and the network for what is missing.
+# Needs Debian 12, root, and the network for what is missing. From nothing it takes about a minute.
 #
 # Postfix and Dovecot are installed as packages. Debian's Exim, OpenSMTPD and Sendmail cannot be installed
 # beside Postfix, but run from any folder once the libraries that they depend on are there: they are unpacked
@@ -54,6 +54,7 @@ install_servers() {
 install_packages() {
     local pair missing=()
     for pair in "${PACKAGES[@]}"; do
+        [[ " ${missing[*]} " == *" ${pair%%:*} "* ]] && continue
         [[ -e ${pair#*:} ]] || command -v "${pair#*:}" >/dev/null || missing+=("${pair%%:*}")
     done
     ((${#missing[@]})) || return 0
