@@ -7,7 +7,7 @@
 
 mod interop_support;
 
-use interop_support::client::{tls_config, tls_config_that_trusts};
+use interop_support::client::{send_mail, tls_config, tls_config_of, tls_config_without_authority};
 use interop_support::contract::{When, sorted};
 use interop_support::{
     Adapter, Client, Kind, Server, awkward, envelope, everywhere, mechanisms, message, servers, token,
@@ -16,6 +16,7 @@ use smtp_proto::body::BodyKind;
 use smtp_proto::capabilities::{Capabilities, Extension};
 use smtp_proto::connection::{Stage, TlsPolicy};
 use smtp_proto::flow::{Body, SendOptions};
+use smtp_proto::sasl::Credentials;
 use smtp_proto::{Config, Error, SendError};
 
 fn lines(capabilities: &Capabilities) -> Vec<String> {
@@ -29,7 +30,7 @@ fn lines(capabilities: &Capabilities) -> Vec<String> {
 #[test]
 #[ignore = "needs the servers of tests/interop/run"]
 fn the_capabilities_are_those_that_the_server_is_known_to_have() {
-    everywhere(&Kind::ALL, |listener, adapter| {
+    everywhere(&Kind::SMTP, |listener, adapter| {
         if listener.kind.policy() != TlsPolicy::Implicit {
             let config = listener.config().tls(TlsPolicy::None);
             let mut client = listener.connect_with(adapter, config).unwrap();
@@ -60,7 +61,7 @@ fn every_mechanism_with_the_right_password_delivers() {
                 assert!(delivery.queue_id().is_some(), "no queue id in {}", delivery.reply);
             }
             client.quit().unwrap();
-            listener.server.mailbox().assert_has(&token, &message);
+            listener.mailbox().assert_has(&token, &message);
         }
     });
 }
@@ -85,10 +86,48 @@ fn every_mechanism_with_a_wrong_password_is_refused_and_the_right_one_is_still_w
 
 #[test]
 #[ignore = "needs the servers of tests/interop/run"]
+fn the_strongest_mechanism_that_both_sides_know_logs_in() {
+    everywhere(&Kind::WITH_AUTH, |listener, adapter| {
+        let mut client = listener.connect(adapter);
+        assert_eq!(client.login(&Credentials::password("alice", "secret")).unwrap().code().get(), 235);
+        client.quit().unwrap();
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn tls_1_2_and_1_3_are_both_understood() {
+    everywhere(&Kind::WITH_TLS, |listener, adapter| {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let tls = tls_config_of(&[version]);
+            let address = &listener.address;
+            let mut client = Client::connect_with_tls(adapter, address, listener.config(), tls).unwrap();
+            client.noop().unwrap();
+            assert!(client.connection().security().is_tls());
+            client.quit().unwrap();
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn opportunistic_tls_is_used_where_it_is_offered() {
+    everywhere(&[Kind::Submission, Kind::Mx], |listener, adapter| {
+        let config = listener.config().tls(TlsPolicy::Opportunistic);
+        let mut client = listener.connect_with(adapter, config).unwrap();
+        client.noop().unwrap();
+        let offered = listener.advertised(When::InClear).unwrap().contains(&"STARTTLS".to_owned());
+        assert_eq!(client.connection().security().is_tls(), offered);
+        client.quit().unwrap();
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
 fn a_certificate_for_another_name_or_from_an_unknown_authority_is_refused() {
     everywhere(&Kind::WITH_TLS, |listener, adapter| {
         let other_name = Config::new("mail.example.test").tls(listener.kind.policy());
-        let cases = [(other_name, tls_config()), (listener.config(), tls_config_that_trusts(None))];
+        let cases = [(other_name, tls_config()), (listener.config(), tls_config_without_authority())];
         for (config, tls) in cases {
             let client = Client::connect_with_tls(adapter, &listener.address, config, tls);
             let failure = match client {
@@ -116,13 +155,13 @@ fn mail_without_authentication_is_refused_for_every_recipient() {
 #[test]
 #[ignore = "needs the servers of tests/interop/run"]
 fn refused_recipients_are_results_and_the_others_get_the_message() {
-    everywhere(&Kind::ALL, |listener, adapter| {
-        let server = &listener.server;
-        if !server.refuses("nobody") {
+    everywhere(&Kind::SMTP, |listener, adapter| {
+        if !listener.refuses("nobody") {
             return;
         }
         let mut client = listener.ready_client(adapter);
-        let deferred = if server.refuses("deferme") { "deferme@example.test" } else { "nobody@example.test" };
+        let deferred =
+            if listener.refuses("deferme") { "deferme@example.test" } else { "nobody@example.test" };
         let to = ["nobody@example.test", "alice@example.test", deferred];
         let token = token();
         let message = message(&token, b"partial\r\n");
@@ -131,8 +170,8 @@ fn refused_recipients_are_results_and_the_others_get_the_message() {
         assert!(nobody.is_permanent() && !nobody.is_accepted());
         assert!(alice.is_accepted());
         assert!(!deferme.is_accepted());
-        assert_eq!(deferme.is_transient(), server.refuses("deferme"));
-        server.mailbox().assert_has(&token, &message);
+        assert_eq!(deferme.is_transient(), listener.refuses("deferme"));
+        listener.mailbox().assert_has(&token, &message);
 
         let failure = client.send_with(&envelope(&to), &message, SendOptions::all_or_nothing()).unwrap_err();
         let SendError::Rejected { stage: Stage::Rcpt, .. } = failure else { panic!("{failure:?}") };
@@ -149,27 +188,27 @@ fn refused_recipients_are_results_and_the_others_get_the_message() {
         let message = self::message(&token, b"after a refusal\r\n");
         client.send(&envelope(&["alice@example.test"]), &message).unwrap();
         client.quit().unwrap();
-        server.mailbox().assert_has(&token, &message);
+        listener.mailbox().assert_has(&token, &message);
     });
 }
 
 #[test]
 #[ignore = "needs the servers of tests/interop/run"]
 fn messages_arrive_octet_for_octet() {
-    everywhere(&Kind::ALL, |listener, adapter| {
+    everywhere(&Kind::SMTP, |listener, adapter| {
         let token = token();
         let message = message(&token, &awkward());
         let mut client = listener.ready_client(adapter);
         client.send(&envelope(&["alice@example.test"]), &message).unwrap();
         client.quit().unwrap();
-        listener.server.mailbox().assert_has(&token, &message);
+        listener.mailbox().assert_has(&token, &message);
     });
 }
 
 #[test]
 #[ignore = "needs the servers of tests/interop/run"]
 fn several_messages_over_one_connection_arrive() {
-    everywhere(&Kind::ALL, |listener, adapter| {
+    everywhere(&Kind::SMTP, |listener, adapter| {
         let mut client = listener.ready_client(adapter);
         let sent: Vec<(String, Vec<u8>)> = (0..3)
             .map(|number| {
@@ -181,8 +220,52 @@ fn several_messages_over_one_connection_arrive() {
             .collect();
         client.quit().unwrap();
         for (token, message) in sent {
-            listener.server.mailbox().assert_has(&token, &message);
+            listener.mailbox().assert_has(&token, &message);
         }
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn fifty_recipients_in_one_transaction_are_all_accepted() {
+    let to: Vec<String> = (0..50).map(|number| format!("alice+{number}@example.test")).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    everywhere(&[Kind::Submission, Kind::Mx], |listener, adapter| {
+        let token = token();
+        let message = message(&token, b"to fifty\r\n");
+        let mut client = listener.ready_client(adapter);
+        let delivery = client.send(&envelope(&to), &message).unwrap();
+        assert_eq!(delivery.recipients.iter().filter(|outcome| outcome.is_accepted()).count(), 50);
+        client.quit().unwrap();
+        listener.mailbox().assert_has(&token, &message);
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn one_call_sends_a_message() {
+    everywhere(&[Kind::Mx], |listener, adapter| {
+        // With TLS it would want a certificate that the machine trusts.
+        if listener.advertised(When::InClear).unwrap().contains(&"STARTTLS".to_owned()) {
+            return;
+        }
+        let token = token();
+        let message = message(&token, b"in one call\r\n");
+        let to = ["alice@example.test", "bob@example.test"];
+        send_mail(adapter, &listener.address, "alice@example.test", &to, &message).unwrap();
+        listener.mailbox().assert_has(&token, &message);
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn an_lmtp_server_that_is_taken_for_an_smtp_server_gets_no_mail() {
+    everywhere(&[Kind::Lmtp], |listener, adapter| {
+        let failure = listener.connect(adapter).noop().unwrap_err();
+        let Error::Refused { stage: Stage::Ehlo | Stage::Helo, reply } = failure else {
+            panic!("{failure:?}")
+        };
+        assert!(reply.is_permanent());
     });
 }
 
@@ -250,7 +333,7 @@ fn a_streamed_message_and_one_written_by_hand_arrive() {
 #[test]
 #[ignore = "needs the servers of tests/interop/run"]
 fn what_a_server_offers_besides_mail_is_answered_and_the_session_goes_on() {
-    everywhere(&Kind::ALL, |listener, adapter| {
+    everywhere(&Kind::SMTP, |listener, adapter| {
         let mut client = listener.ready_client(adapter);
         let offered = client.capabilities().unwrap();
         if offered.supports(Extension::Vrfy) {

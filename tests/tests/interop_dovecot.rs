@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use interop_support::client::tls_config;
 use interop_support::{Client, Kind, Server, both, envelope, message, plain, plain_config, token};
 use smtp_proto::capabilities::Extension;
-use smtp_proto::connection::{Stage, TlsPolicy};
+use smtp_proto::connection::TlsPolicy;
 use smtp_proto::flow::Envelope;
 use smtp_proto::{Error, SendError};
 
@@ -64,19 +64,5 @@ fn failed_logins_do_not_slow_the_next_ones_down_here() {
         }
         // Its penalty would make the third take four seconds.
         assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
-    });
-}
-
-#[test]
-#[ignore = "needs the servers of tests/interop/run"]
-fn an_lmtp_server_that_is_taken_for_an_smtp_server_gets_no_mail() {
-    let dovecot = Server::named("dovecot");
-    both(|adapter| {
-        let mut client = Client::connect(adapter, &dovecot.address("LMTP"), plain_config()).unwrap();
-        let failure = client.noop().unwrap_err();
-        let Error::Refused { stage: Stage::Ehlo | Stage::Helo, reply } = failure else {
-            panic!("{failure:?}")
-        };
-        assert!(reply.is_permanent());
     });
 }

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::connection::{Connection, Timeouts, TlsPolicy};
 use smtp_proto::flow::{Body, Delivery, Envelope, SendOptions};
-use smtp_proto::sasl::Mechanism;
+use smtp_proto::sasl::{Credentials, Mechanism};
 use smtp_proto::{Config, Error, Reply, SendError};
 
 use super::contract::variable;
@@ -32,8 +32,32 @@ pub(crate) fn plain_config() -> Config {
 
 /// TLS settings that trust the authority of the run.
 pub(crate) fn tls_config() -> Arc<rustls::ClientConfig> {
+    tls_config_of(rustls::DEFAULT_VERSIONS)
+}
+
+/// [`tls_config`], for these versions of TLS only.
+pub(crate) fn tls_config_of(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Arc<rustls::ClientConfig> {
     let authority = variable("SMTP_INTEROP_CA").expect("SMTP_INTEROP_CA");
-    tls_config_that_trusts(Some(CertificateDer::from_pem_file(authority).unwrap()))
+    tls_with(Some(CertificateDer::from_pem_file(authority).unwrap()), versions)
+}
+
+/// TLS settings that trust nobody.
+pub(crate) fn tls_config_without_authority() -> Arc<rustls::ClientConfig> {
+    tls_with(None, rustls::DEFAULT_VERSIONS)
+}
+
+fn tls_with(
+    authority: Option<CertificateDer<'_>>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Arc<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(authority);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_protocol_versions(versions).unwrap();
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// [`tls_config`], with the client certificate of the user that may log in.
@@ -48,13 +72,24 @@ pub(crate) fn tls_config_with_certificate() -> Arc<rustls::ClientConfig> {
     Arc::new(config)
 }
 
-pub(crate) fn tls_config_that_trusts(authority: Option<CertificateDer<'_>>) -> Arc<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(authority);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions().unwrap();
-    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+/// One message in one call.
+pub(crate) fn send_mail(
+    adapter: Adapter,
+    address: &str,
+    from: &str,
+    to: &[&str],
+    message: &[u8],
+) -> Result<Delivery, SendError> {
+    match adapter {
+        Adapter::Blocking => {
+            smtp_blocking::send_mail(address, None, from, to, message).map_err(|error| error.into_kind())
+        }
+        Adapter::Tokio => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let sent = smtp_tokio::send_mail(address, None, from, to, message);
+            runtime.block_on(sent).map_err(|error| error.into_kind())
+        }
+    }
 }
 
 pub(crate) struct Client {
@@ -138,6 +173,10 @@ impl Client {
 
     pub(crate) fn auth(&mut self, mechanism: &mut dyn Mechanism) -> Result<Reply, Error> {
         either!(self.auth(mechanism))
+    }
+
+    pub(crate) fn login(&mut self, credentials: &Credentials) -> Result<Reply, Error> {
+        either!(self.login(credentials))
     }
 
     pub(crate) fn send(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Delivery, SendError> {

@@ -36,10 +36,13 @@ pub(crate) enum Kind {
     Clear,
     /// Mail from anyone.
     Mx,
+    /// LMTP, from anyone.
+    Lmtp,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Submission, Self::Smtps, Self::Clear, Self::Mx];
+    /// Those that speak SMTP.
+    pub(crate) const SMTP: [Self; 4] = [Self::Submission, Self::Smtps, Self::Clear, Self::Mx];
     /// Where mail is taken after AUTH only.
     pub(crate) const WITH_AUTH: [Self; 3] = [Self::Submission, Self::Smtps, Self::Clear];
     pub(crate) const WITH_TLS: [Self; 2] = [Self::Submission, Self::Smtps];
@@ -50,6 +53,7 @@ impl Kind {
             Kind::Smtps => "SMTPS",
             Kind::Clear => "CLEAR",
             Kind::Mx => "MX",
+            Kind::Lmtp => "LMTP",
         }
     }
 
@@ -57,12 +61,12 @@ impl Kind {
         match self {
             Kind::Submission => TlsPolicy::Required,
             Kind::Smtps => TlsPolicy::Implicit,
-            Kind::Clear | Kind::Mx => TlsPolicy::None,
+            Kind::Clear | Kind::Mx | Kind::Lmtp => TlsPolicy::None,
         }
     }
 
     pub(crate) fn wants_auth(self) -> bool {
-        self != Kind::Mx
+        Self::WITH_AUTH.contains(&self)
     }
 }
 
@@ -93,21 +97,20 @@ impl Server {
         kinds.into_iter().find_map(|kind| self.listener(kind)).expect("a listener")
     }
 
-    /// Whether the server refuses this recipient of example.test.
-    pub(crate) fn refuses(&self, local_part: &str) -> bool {
-        self.get("REFUSES").unwrap_or_default().split(' ').any(|name| name == local_part)
-    }
-
     /// Where mail that came by SMTP is read back.
     pub(crate) fn mailbox(&self) -> Mailbox {
-        let form = match self.address("FORM").as_str() {
+        self.mailbox_of("")
+    }
+
+    fn mailbox_of(&self, prefix: &str) -> Mailbox {
+        let form = match self.address(&format!("{prefix}FORM")).as_str() {
             "exact" => Form::Exact,
             "crlf" => Form::Crlf,
             "lf" => Form::Lf,
             "body" => Form::Body,
             other => panic!("no such form: {other}"),
         };
-        Mailbox { folder: PathBuf::from(self.address("MAIL")), form }
+        Mailbox { folder: PathBuf::from(self.address(&format!("{prefix}MAIL"))), form }
     }
 }
 
@@ -142,6 +145,21 @@ impl Listener {
             client.auth(&mut *mechanism).unwrap();
         }
         client
+    }
+
+    fn prefix(&self) -> &'static str {
+        if self.kind == Kind::Lmtp { "LMTP_" } else { "" }
+    }
+
+    /// Where mail that came here is read back.
+    pub(crate) fn mailbox(&self) -> Mailbox {
+        self.server.mailbox_of(self.prefix())
+    }
+
+    /// Whether this recipient of example.test is refused.
+    pub(crate) fn refuses(&self, local_part: &str) -> bool {
+        let refused = self.server.get(&format!("{}REFUSES", self.prefix())).unwrap_or_default();
+        refused.split(' ').any(|name| name == local_part)
     }
 
     /// What it should advertise, sorted; `None` where that is not laid down.
