@@ -50,7 +50,6 @@ fn a_session_it_ends_after_too_many_errors_is_heard() {
     both(|adapter| {
         let mut client = Server::named("exim").listener(Kind::Mx).unwrap().connect(adapter);
         let end = (0..8).find_map(|_| client.command("XYZZY").err()).unwrap();
-        println!("{end:?}");
         assert!(end.is_fatal());
         assert_eq!(client.noop().unwrap_err(), Error::Poisoned);
     });
