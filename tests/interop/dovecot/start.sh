@@ -23,7 +23,8 @@ start_dovecot() {
 
     announce DOVECOT SUBMISSION="$submission" SMTPS="$smtps" CLEAR="$submission" \
         LMTP="$lmtp" LMTP_SOCKET="$dir/base/lmtp" NORELAY="127.0.0.2:$submission" \
-        MAIL="$SCRATCH/dovecot-relay/mail" FORM=lf LMTP_MAIL="$dir/home/$INTEROP_USER/Maildir/new" LMTP_FORM=lf LMTP_REFUSES="nobody full"
+        MAIL="$SCRATCH/dovecot-relay/mail" FORM=lf \
+        LMTP_MAIL="$dir/home/$INTEROP_USER/Maildir/new" LMTP_FORM=lf LMTP_REFUSES="nobody full"
     # A connection within one machine counts as protected: AUTH is offered also in clear.
     advertise DOVECOT_SUBMISSION_EHLO "${before[@]}" STARTTLS
     advertise DOVECOT_CLEAR_EHLO "${before[@]}" STARTTLS
@@ -60,6 +61,7 @@ username_attribute = sub
 username_format = %n
 issuers = interop
 END
-    fill "$HERE/dovecot/dovecot.conf.in" "DIR=$dir" "CERTS=$CERTS" "PROTOCOLS=$2" "SERVICES=$3" >"$dir/dovecot.conf"
+    fill "$HERE/dovecot/dovecot.conf.in" "DIR=$dir" "CERTS=$CERTS" "PROTOCOLS=$2" "SERVICES=$3" \
+        >"$dir/dovecot.conf"
     launch "$1" /usr/sbin/dovecot -F -c "$dir/dovecot.conf"
 }

@@ -31,7 +31,8 @@ start_postfix() {
     local first=(PIPELINING "SIZE $INTEROP_SIZE_LIMIT" VRFY ETRN)
     local last=(ENHANCEDSTATUSCODES 8BITMIME DSN SMTPUTF8 CHUNKING)
     advertise POSTFIX_SUBMISSION_EHLO "${first[@]}" STARTTLS "${last[@]}"
-    advertise POSTFIX_SUBMISSION_EHLO_TLS "${first[@]}" "AUTH $DOVECOT_MECHANISMS XOAUTH2 OAUTHBEARER" "${last[@]}"
+    advertise POSTFIX_SUBMISSION_EHLO_TLS "${first[@]}" "AUTH $DOVECOT_MECHANISMS XOAUTH2 OAUTHBEARER" \
+        "${last[@]}"
     advertise POSTFIX_MX_EHLO "${first[@]}" "${last[@]}"
     advertise POSTFIX_BARE_EHLO
 }

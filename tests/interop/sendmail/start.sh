@@ -34,7 +34,8 @@ start_sendmail() {
     announce SENDMAIL SUBMISSION="$submission" SMTPS="$smtps" MX="$mx" CLEAR="$submission" \
         MAIL="$SCRATCH/sendmail-relay/mail" FORM=body REFUSES="nobody deferme" QUEUE_IDS=1
     local first=(ENHANCEDSTATUSCODES PIPELINING EXPN VERB 8BITMIME "SIZE $INTEROP_SIZE_LIMIT" DSN)
-    local weak="AUTH CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256" all="AUTH PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256"
+    local weak="AUTH CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256"
+    local all="AUTH PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256"
     advertise SENDMAIL_SUBMISSION_EHLO "${first[@]}" "$weak" STARTTLS "DELIVERBY 60" HELP
     advertise SENDMAIL_CLEAR_EHLO "${first[@]}" "$weak" STARTTLS "DELIVERBY 60" HELP
     advertise SENDMAIL_SUBMISSION_EHLO_TLS "${first[@]}" "$all" "DELIVERBY 60" HELP
