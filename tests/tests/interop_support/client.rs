@@ -221,12 +221,14 @@ impl Client {
     }
 
     pub(crate) fn quit(self) -> Result<(), Error> {
-        match self.inner {
+        let ended = match self.inner {
             Inner::Blocking(client) => client.quit().map_err(|error| error.into_kind()),
             Inner::Tokio(runtime, client) => {
                 runtime.block_on(client.quit()).map_err(|error| error.into_kind())
             }
-        }
+        };
+        // The test can fail only once the transcript is gone.
+        ended.inspect_err(|_| self.transcript.show())
     }
 
     /// Sends a message as it is read from a reader, a few octets at a time.
@@ -285,12 +287,18 @@ struct Transcript {
     lines: Arc<Mutex<Vec<String>>>,
 }
 
+impl Transcript {
+    fn show(&self) {
+        if let Ok(lines) = self.lines.lock() {
+            println!("--- the session:\n{}", lines.join("\n"));
+        }
+    }
+}
+
 impl Drop for Transcript {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            if let Ok(lines) = self.lines.lock() {
-                println!("--- the session:\n{}", lines.join("\n"));
-            }
+            self.show();
         }
     }
 }
