@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Shared by tests/interop/run and the start files of the servers; sourced, not run.
 # Expects SCRATCH (the scratch folder) and PIDS (array: process groups to stop).
+#
+# Each server's start file defines start_<name>, with _ for -. It takes its ports with free_port, starts
+# with launch, waits with await, and tells the suite with announce and advertise.
 
 say() { printf 'interop: %s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
@@ -8,18 +11,18 @@ die() { say "error: $*"; exit 1; }
 # True when something accepts connections on loopback port $1.
 listening() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Puts into variable $1 a loopback port that nothing listens on and that was not handed out before.
+# Puts into variable $1 (not "free") a loopback port that nothing listens on and that was not handed out before.
 # 20000-29999 lies below Linux' ephemeral ports (32768 and up), so that no outgoing connection can
 # take the port before its server does.
 declare -A PORTS_TAKEN=()
 free_port() {
-    local port
+    local free
     for _ in {1..100}; do
-        port=$((20000 + RANDOM % 10000))
-        [[ ${PORTS_TAKEN[$port]-} ]] && continue
-        listening "$port" && continue
-        PORTS_TAKEN[$port]=1
-        printf -v "$1" %s "$port"
+        free=$((20000 + RANDOM % 10000))
+        [[ ${PORTS_TAKEN[$free]-} ]] && continue
+        listening "$free" && continue
+        PORTS_TAKEN[$free]=1
+        printf -v "$1" %s "$free"
         return
     done
     die "no free port found"
@@ -36,9 +39,31 @@ fill() {
     printf '%s\n' "$text"
 }
 
+# announce SERVER NAME=VALUE... : exports SMTP_INTEROP_<SERVER>_<NAME> for the suite; a VALUE that is a port
+# alone becomes an address. The names are at the head of tests/interop/run.
+announce() {
+    local pair value
+    for pair in "${@:2}"; do
+        value=${pair#*=}
+        if [[ $value =~ ^[0-9]{4,5}$ ]]; then value=127.0.0.1:$value; fi
+        export "SMTP_INTEROP_$1_${pair%%=*}=$value"
+    done
+}
+
+# advertise VARIABLE LINE... : exports SMTP_INTEROP_<VARIABLE>, the keywords of an EHLO reply, joined by "|".
+advertise() {
+    local lines
+    printf -v lines '%s|' "${@:2}"
+    export "SMTP_INTEROP_$1=${lines%|}"
+}
+
+# ready LOG : whether a server has said so.
+ready() { grep -qs ready "$1"; }
+
 # launch NAME COMMAND... : runs a server as the leader of its own process group, its output in
 # SCRATCH/NAME/out.log. Leaves the process id in LAUNCHED.
 launch() {
+    mkdir -p "$SCRATCH/$1"
     setsid "${@:2}" </dev/null >"$SCRATCH/$1/out.log" 2>&1 &
     LAUNCHED=$!
     PIDS+=("$LAUNCHED")

@@ -57,8 +57,19 @@ fn p20_quit_behind_the_last_message_never_undoes_it() {
         ",
         hello(CHUNKS)
     );
-    for end in ["S: 221 bye\nclose", "S: 221 bye", "S: 0", "S| 0\\r\\n\nclose", "S: 421 x", "close", "reset", "pause", "S| 22\nclose"] {
-        let outcomes = clear(&format!("{}\n{end}", script.trim_end())).run(|session| send_all(session, &messages(1), true));
+    for end in [
+        "S: 221 bye\nclose",
+        "S: 221 bye",
+        "S: 0",
+        "S| 0\\r\\n\nclose",
+        "S: 421 x",
+        "close",
+        "reset",
+        "pause",
+        "S| 22\nclose",
+    ] {
+        let outcomes = clear(&format!("{}\n{end}", script.trim_end()))
+            .run(|session| send_all(session, &messages(1), true));
         assert_eq!(told(&outcomes), ["accepted A"], "{end}");
     }
 }
@@ -115,7 +126,9 @@ fn s06_a_lone_dot_takes_a_message_back_and_the_next_goes_on() {
     for answer in ["250 queued", "554 no valid recipients"] {
         let script = format!(
             "{}{}C: DATA\nS: 250 ok\nS: 550 who?\nS: 354 go\nC: .\n{}C: DATA\nS: {answer}\n{OK2}S: 354 go\nC: 2\nC: .\nS: 250 queued as B",
-            hello(DATA), group(1), group(2)
+            hello(DATA),
+            group(1),
+            group(2)
         );
         let outcomes = clear(&script).run(|session| send_all(session, &messages(2), false));
         assert_eq!(told(&outcomes), ["rejected RCPT 550", "accepted B"]);
@@ -131,7 +144,9 @@ fn s08_s09_a_refused_mail_or_data_is_followed_by_rset() {
     ] {
         let script = format!(
             "{}{}C: DATA\n{replies}C: RSET\n{}C: DATA\nS: 250 reset\n{OK2}S: 354 go\nC: 2\nC: .\nS: 250 queued as B",
-            hello(DATA), group(1), group(2)
+            hello(DATA),
+            group(1),
+            group(2)
         );
         let outcomes = clear(&script).run(|session| send_all(session, &messages(2), false));
         assert_eq!(told(&outcomes)[1], "accepted B");
@@ -149,14 +164,18 @@ fn the_guard_keeps_a_message_out_of_the_transaction_before_it() {
         S: 503 no
         S: 250 reset
         {OK2}S: 250 queued as B",
-        hello(CHUNKS), group(1), group(2)
+        hello(CHUNKS),
+        group(1),
+        group(2)
     );
     let outcomes = clear(&script).run(|session| send_all(session, &messages(2), false));
     assert_eq!(told(&outcomes), ["rejected RCPT 550", "accepted B"]);
     // Behind the last message it is said as well, so that the session can go on.
     let script = format!(
         "{}{}C: BDAT 3 LAST\nC: 1\n{OK2}S: 452 full\nC: RSET\nS: 250 reset\n{}C: BDAT 3 LAST\nC: 2\n{OK2}S: 250 queued as B",
-        hello(CHUNKS), group(1), group(2)
+        hello(CHUNKS),
+        group(1),
+        group(2)
     );
     let outcomes = clear(&script).run(|session| {
         let mut outcomes = send_all(session, &messages(1), false);
@@ -171,7 +190,9 @@ fn the_guard_keeps_a_message_out_of_the_transaction_before_it() {
 fn s20_a_refused_rset_ends_the_session() {
     let script = format!(
         "{}{}C: DATA\nS: 550 no\nS: 503 no\nS: 503 no\nC: RSET\n{}C: DATA\nS: 502 no such command",
-        hello(DATA), group(1), group(2)
+        hello(DATA),
+        group(1),
+        group(2)
     );
     let outcomes = clear(&script).run(|session| send_all(session, &messages(3), true));
     assert_eq!(told(&outcomes)[1..], ["not sent", "not sent"]);
@@ -182,7 +203,9 @@ fn s20_a_refused_rset_ends_the_session() {
 fn s20_quit_follows_though_the_last_message_failed() {
     let script = format!(
         "{}{}C: DATA\n{OK2}S: 354 go\nC: 1\nC: .\n{}C: DATA\nS: 250 queued as A\nS: 250 ok\nS: 550 who?\nS: 503 no\nC: RSET\nC: QUIT\nS: 250 reset\nS: 221 bye",
-        hello(DATA), group(1), group(2)
+        hello(DATA),
+        group(1),
+        group(2)
     );
     let outcomes = clear(&script).run(|session| send_all(session, &messages(2), true));
     assert_eq!(told(&outcomes), ["accepted A", "rejected RCPT 550"].map(String::from));
@@ -190,10 +213,8 @@ fn s20_quit_follows_though_the_last_message_failed() {
 
 #[test]
 fn a_batch_waits_for_time_and_nothing_is_forgotten() {
-    let script = format!(
-        "{}{}C: DATA\n{OK2}S: 354 go\nC: 1\nC: .\n{}C: DATA\npause",
-        hello(DATA), group(1), group(2)
-    );
+    let script =
+        format!("{}{}C: DATA\n{OK2}S: 354 go\nC: 1\nC: .\n{}C: DATA\npause", hello(DATA), group(1), group(2));
     let outcomes = clear(&script).run(|session| send_all(session, &messages(3), true));
     assert_eq!(told(&outcomes), ["unknown", "not sent", "not sent"]);
     let script = script.replace("pause", "S: 250 queued as A\npause");
@@ -207,7 +228,9 @@ fn a_message_that_cannot_be_sent_leaves_the_others_alone() {
     three[1].1 = "Grüße\r\n".into();
     let script = format!(
         "{}{}C: DATA\n{OK2}S: 354 go\nC: 1\nC: .\n{}C: DATA\nS: 250 queued as A\n{OK2}S: 354 go\nC: 3\nC: .\nS: 250 queued as C",
-        hello(DATA), group(1), group(3)
+        hello(DATA),
+        group(1),
+        group(3)
     );
     let outcomes = clear(&script).run(|session| send_all(session, &three, false));
     assert_eq!(told(&outcomes), ["accepted A", "not sent", "accepted C"]);
@@ -238,7 +261,10 @@ fn a_source_that_fails_in_chunks_takes_back_its_own_message_only() {
         group(2)
     )
     // The size is not known, so that recipients are waited for.
-    .replace("bob2@example.net>\nC: BDAT 3\n", "bob2@example.net>\nS: 250 chunk\nS: 250 reset\nS: 250 ok\nS: 250 ok\nC: BDAT 3\n")
+    .replace(
+        "bob2@example.net>\nC: BDAT 3\n",
+        "bob2@example.net>\nS: 250 chunk\nS: 250 reset\nS: 250 ok\nS: 250 ok\nC: BDAT 3\n",
+    )
     .replace("LAST\n        S: 250 chunk\n        S: 250 reset\n        S: 250 ok\nS: 250 ok\n", "LAST\n");
     let outcomes = clear(&script).run(|session| {
         session.open().unwrap();
@@ -259,7 +285,9 @@ fn a_source_that_fails_in_chunks_takes_back_its_own_message_only() {
 fn d16_a_source_that_fails_after_data_ends_the_connection() {
     let script = format!(
         "{}{}C: DATA\n{OK2}S: 354 go\nC: 1\nC: .\n{}C: DATA\nS: 250 queued as A\n{OK2}S: 354 go\nC: half",
-        hello(DATA), group(1), group(2)
+        hello(DATA),
+        group(1),
+        group(2)
     );
     let outcomes = clear(&script).run(|session| {
         session.open().unwrap();
@@ -300,10 +328,8 @@ fn a_batch_inside_an_open_transaction_says_nothing() {
 
 #[test]
 fn a_message_is_wanted_when_it_can_be_begun() {
-    let script = format!(
-        "{}{}C: DATA\n{OK2}S: 354 go\nC: 1\nC: .\nS: 250 queued as A",
-        hello(DATA), group(1)
-    );
+    let script =
+        format!("{}{}C: DATA\n{OK2}S: 354 go\nC: 1\nC: .\nS: 250 queued as A", hello(DATA), group(1));
     clear(&script).run(|session| {
         session.open().unwrap();
         let (envelope, body) = message(1);

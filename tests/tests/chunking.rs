@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{FROM, config, clear, hello, secure};
+use common::{FROM, clear, config, hello, secure};
 use smtp_proto::body::{BodyFault, BodyFaultKind, BodyKind};
 use smtp_proto::capabilities::Extension;
 use smtp_proto::connection::{Config, Connection, Peer, Stage, TimeoutPhase, TlsPolicy, Window};
@@ -40,7 +40,12 @@ fn whole(keywords: &[&str], lines: &str, message: &[u8]) -> Result<Delivery, Sen
     send(clear(&format!("{}{lines}", hello(keywords))), Body::Whole(message), &[message])
 }
 
-fn pieces(keywords: &[&str], lines: &str, size: Option<u64>, pieces: &[&[u8]]) -> Result<Delivery, SendError> {
+fn pieces(
+    keywords: &[&str],
+    lines: &str,
+    size: Option<u64>,
+    pieces: &[&[u8]],
+) -> Result<Delivery, SendError> {
     send(clear(&format!("{}{lines}", hello(keywords))), stream(size), pieces)
 }
 
@@ -83,10 +88,14 @@ fn d12_binary_content_goes_untouched() {
 
 #[test]
 fn d12_a_stream_of_unknown_length_ends_with_an_empty_chunk() {
-    let lines = format!("{ASKED}C| BDAT 2\\r\\na.BDAT 3\\r\\n.\\r\\nBDAT 0 LAST\\r\\n\nS: 250 ok\nS: 250 ok\nS: 250 queued");
+    let lines = format!(
+        "{ASKED}C| BDAT 2\\r\\na.BDAT 3\\r\\n.\\r\\nBDAT 0 LAST\\r\\n\nS: 250 ok\nS: 250 ok\nS: 250 queued"
+    );
     pieces(PIPELINED, &lines, None, &[b"a.", b"", b".\r\n"]).unwrap();
     // A line end that is cut in two is one.
-    let lines = format!("{ASKED}C| BDAT 2\\r\\na\\rBDAT 1\\r\\n\\nBDAT 0 LAST\\r\\n\nS: 250 ok\nS: 250 ok\nS: 250 queued");
+    let lines = format!(
+        "{ASKED}C| BDAT 2\\r\\na\\rBDAT 1\\r\\n\\nBDAT 0 LAST\\r\\n\nS: 250 ok\nS: 250 ok\nS: 250 queued"
+    );
     pieces(PIPELINED, &lines, None, &[b"a\r", b"\n"]).unwrap();
     let lines = format!("{ASKED}C| BDAT 0 LAST\\r\\n\nS: 250 queued");
     pieces(PIPELINED, &lines, None, &[]).unwrap();
@@ -131,7 +140,11 @@ fn d12_the_last_chunk_may_be_answered_before_its_source_is_at_its_end() {
                 _ => connection.advance_output(connection.output().len()).unwrap(),
             }
         }
-        connection.receive(if keywords.contains("PIPE") { b"250 a\r\n250 b\r\n250 c\r\n" } else { b"250 c\r\n" });
+        connection.receive(if keywords.contains("PIPE") {
+            b"250 a\r\n250 b\r\n250 c\r\n"
+        } else {
+            b"250 c\r\n"
+        });
         assert!(connection.finish_body().is_ok());
         assert!(matches!(batch.poll(&mut connection), Ok(Step::Done(()))));
         assert!(batch.next_outcome().unwrap().is_ok());
@@ -168,9 +181,8 @@ fn d13_354_to_a_chunk_is_no_licence() {
 #[test]
 fn d13_250_to_a_chunk_is_no_acceptance() {
     for end in ["close", "reset", "pause", "S: 421 bye"] {
-        let lines = format!(
-            "{ASKED}C| BDAT 2\\r\\nhiBDAT 0 LAST\\r\\n\nS: 250 two octets, queued as 7\n{end}"
-        );
+        let lines =
+            format!("{ASKED}C| BDAT 2\\r\\nhiBDAT 0 LAST\\r\\n\nS: 250 two octets, queued as 7\n{end}");
         let (not_sent, _) = cause(pieces(PIPELINED, &lines, None, &[b"hi"]));
         assert_eq!(not_sent, end.starts_with('S'), "{end}");
     }
@@ -210,7 +222,8 @@ fn d14_a_server_that_contradicts_itself_is_not_believed() {
 #[test]
 fn d15_chunking_has_to_be_offered_after_tls() {
     let plain = "C: MAIL FROM:<alice@example.org>\nS: 250 ok\nC: RCPT TO:<bob@example.net>\nS: 250 ok\nC: DATA\nS: 354 go\nC: hi\nC: .\nS: 250 ok\n";
-    let before = format!("{}C: STARTTLS\nS: 220 go\ntls\n{}", hello(&["STARTTLS", "CHUNKING"]), common::ehlo(&[]));
+    let before =
+        format!("{}C: STARTTLS\nS: 220 go\ntls\n{}", hello(&["STARTTLS", "CHUNKING"]), common::ehlo(&[]));
     let to = envelope(FROM, &["bob@example.net"]);
     secure(&format!("{before}{plain}")).run(|session| {
         session.open().unwrap();

@@ -210,8 +210,16 @@ fn a_batch_hears_all_verdicts_of_each_message() {
 
 #[test]
 fn a_chunk_refused_before_the_last() {
-    let script = format!("{GROUP}S: 250 ok\nS: 250 ok\nS: 250 ok\nS: 250 ok\nC| BDAT 2\\r\\nhi\nS: 452 full\nC: RSET\nS: 250 ok");
-    let result = lmtp(&format!("{HELLO}{script}").replace("S: 250-PIPELINING\n", "").replace("C: RCPT", "S: 250 ok\nC: RCPT").replacen("S: 250 ok\nS: 250 ok\nS: 250 ok\nS: 250 ok\nC|", "S: 250 ok\nC|", 1)).run(|session| {
+    let script = format!(
+        "{GROUP}S: 250 ok\nS: 250 ok\nS: 250 ok\nS: 250 ok\nC| BDAT 2\\r\\nhi\nS: 452 full\nC: RSET\nS: 250 ok"
+    );
+    let result = lmtp(
+        &format!("{HELLO}{script}")
+            .replace("S: 250-PIPELINING\n", "")
+            .replace("C: RCPT", "S: 250 ok\nC: RCPT")
+            .replacen("S: 250 ok\nS: 250 ok\nS: 250 ok\nS: 250 ok\nC|", "S: 250 ok\nC|", 1),
+    )
+    .run(|session| {
         session.open().unwrap();
         let body = Body::Stream { kind: BodyKind::SevenBit, size: None };
         let options = SendOptions::default().transfer(Transfer::Chunks);

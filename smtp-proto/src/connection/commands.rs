@@ -35,6 +35,7 @@ impl Connection {
         };
         if let Command::Ehlo(_) | Command::Helo(_) | Command::Lhlo(_) = command {
             self.capabilities = Capabilities::default();
+            self.takes_mail = false;
         }
         if let Command::Auth(auth) = command {
             self.credentials_said = auth.initial_response.is_some();

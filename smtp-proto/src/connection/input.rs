@@ -144,6 +144,11 @@ impl Connection {
             Verdict::Unexpected => {
                 return Err(ProtocolError::UnexpectedReply { stage, reply: Box::new(reply) }.into());
             }
+            // Not to know BDAT, or to take no mail, is said without reading the chunk: its octets may be taken for
+            // commands, and nobody knows what they do.
+            Verdict::Refused if front.chunk && matches!(reply.code().get(), 500 | 502 | 530) => {
+                return Err(Error::Refused { stage, reply: Box::new(reply) });
+            }
             Verdict::Done | Verdict::GoOn | Verdict::Refused => {}
         }
         let id = front.id;
@@ -197,10 +202,17 @@ impl Connection {
                 self.capabilities = Capabilities::default();
                 self.authenticated = false;
                 self.credentials_said = false;
+                self.takes_mail = false;
             }
-            (Stage::Auth, Verdict::Done) => self.authenticated = true,
+            (Stage::Auth, Verdict::Done) => {
+                self.authenticated = true;
+                self.takes_mail = false;
+            }
             (Stage::Mail, _) => self.accepted = 0,
-            (Stage::Rcpt, Verdict::Done) => self.accepted += 1,
+            (Stage::Rcpt, Verdict::Done) => {
+                self.accepted += 1;
+                self.takes_mail = true;
+            }
             (Stage::Data, Verdict::GoOn) => {
                 let end = self.pipeline.begin_body();
                 self.outgoing = self.data.map(|data| Outgoing::after_data(data, end));

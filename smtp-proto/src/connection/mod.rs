@@ -105,6 +105,8 @@ pub struct Connection {
     outgoing: Option<Outgoing>,
     /// The end of the latest message, if its last chunk was complete without being told so.
     completed: Option<CommandId>,
+    /// The server has accepted a recipient since the session was last changed by EHLO, TLS, AUTH or XCLIENT.
+    takes_mail: bool,
     /// Recipients that the server has accepted in this mail transaction.
     accepted: usize,
     /// Replies to the end of the message that have come, in LMTP.
@@ -180,6 +182,7 @@ impl Connection {
             data: None,
             outgoing: None,
             completed: None,
+            takes_mail: false,
             accepted: 0,
             finals: 0,
             first_long_line: None,
@@ -223,6 +226,7 @@ impl Connection {
         self.channel_bindings = upgrade.channel_bindings;
         self.authenticated = false;
         self.credentials_said = false;
+        self.takes_mail = false;
         self.capabilities = Capabilities::default();
         self.receiving = if implicit { Phase::Greeting } else { Phase::Hello };
         if implicit {
@@ -421,13 +425,21 @@ impl Connection {
 
     /// Whether octets of the message's body may be given to [`body`](Self::body) now, or its end be told to
     /// [`finish_body`](Self::finish_body): the server has asked for them, or under BDAT the window has room.
+    ///
+    /// The first chunk of a session waits until the server has accepted a recipient. One that takes no mail at
+    /// all, because it wants AUTH or TLS first, may answer BDAT with 530 and read the octets behind it as commands
+    /// (Postfix and Dovecot do), though RFC 3030 §2 has it discard them.
     #[must_use]
     pub fn wants_body(&self) -> bool {
         if self.failure.is_some() || self.sending != Phase::Body {
             return false;
         }
         let new_chunk = self.outgoing.as_ref().is_some_and(Outgoing::is_between_chunks);
-        !new_chunk || (self.parser.is_blank() && self.pipeline.takes_chunk(self.is_pipelining()))
+        !new_chunk || (self.takes_mail && self.parser.is_blank() && self.takes_chunk())
+    }
+
+    fn takes_chunk(&self) -> bool {
+        self.pipeline.takes_chunk(self.is_pipelining())
     }
 
     /// Names the end of the message whose body is due or being sent.

@@ -56,7 +56,7 @@ pub(super) struct Entry {
     /// Octets of its command line, which count for the window.
     cost: usize,
     /// Whether it is a `BDAT`.
-    chunk: bool,
+    pub(super) chunk: bool,
 }
 
 pub(super) struct Pipeline {

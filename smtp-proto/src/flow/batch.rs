@@ -2,7 +2,8 @@
 //!
 //! Two cursors again: the transaction at the back of the queue is the one being sent, the one at the front is
 //! the one being answered. With PIPELINING the next MAIL leaves in the write that ends a message, so that DATA
-//! costs one round trip a message; with CHUNKING as well nothing is waited for but the window.
+//! costs one round trip a message; with CHUNKING as well nothing is waited for but the window, once the server has
+//! accepted a recipient ([`Connection::wants_body`] says why).
 //!
 //! A transaction that DATA carried is closed by its dot, whatever the server says to it. One in chunks is not,
 //! if every recipient was refused; the recipients of the next message would then be added to it, and that
@@ -62,7 +63,13 @@ use crate::reply::Reply;
 ///             connection.finish_body()?;
 ///         }
 ///         Step::Continue if batch.wants_message() => {}
-///         // Both messages have left, and nothing was waited for.
+///         // The first message waits for its recipients: does this server take mail at all?
+///         Step::Continue if !connection.output().is_empty() => {
+///             wire.extend_from_slice(connection.output());
+///             connection.advance_output(connection.output().len())?;
+///             connection.receive(b"250 ok\r\n250 ok\r\n");
+///         }
+///         // Both have left, the second without waiting for anything.
 ///         _ => break,
 ///     }
 /// }
@@ -71,7 +78,7 @@ use crate::reply::Reply;
 ///     b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nBDAT 14 LAST\r\nSubject: 1\r\n\r\n\
 ///       RSET\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nBDAT 14 LAST\r\nSubject: 2\r\n\r\n"
 /// );
-/// connection.receive(b"250 ok\r\n250 ok\r\n250 queued as 1\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 queued as 2\r\n");
+/// connection.receive(b"250 queued as 1\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 queued as 2\r\n");
 /// assert!(matches!(batch.poll(&mut connection)?, Step::Done(())));
 /// assert_eq!(batch.next_outcome().unwrap()?.queue_id(), Some("1"));
 /// assert_eq!(batch.next_outcome().unwrap()?.queue_id(), Some("2"));
