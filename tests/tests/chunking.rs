@@ -415,3 +415,45 @@ fn r01_a_silent_source_has_a_budget_of_its_own() {
         assert_eq!(cause(batch.next_outcome().unwrap()), (true, Error::Timeout(TimeoutPhase::BodySource)));
     });
 }
+
+/// Before AUTH or TLS some servers answer BDAT with 530 and read its octets as commands (Dovecot, Postfix).
+#[test]
+fn the_first_chunk_of_a_session_waits_for_a_recipient() {
+    let careful = config(TlsPolicy::None).eager_chunks(false);
+    let two = [
+        (envelope(FROM, &["bob@example.net"]), &b"NOOP\r\n"[..]),
+        (envelope(FROM, &["c@example.net"]), b"2"),
+    ];
+    let refused = "C: MAIL FROM:<alice@example.org>\nC: RCPT TO:<bob@example.net>\nS: 530 no\nS: 530 no\nC: RSET\n\
+        C: MAIL FROM:<alice@example.org>\nC: RCPT TO:<c@example.net>\nS: 250 ok\nS: 250 ok\nS: 250 ok\n\
+        C: BDAT 1 LAST\nC| 2\nS: 250 queued as B\n";
+    let script = format!("{}{refused}", hello(PIPELINED));
+    let outcomes = Scenario::new(careful.clone()).script(script).run(|session| {
+        session.open().unwrap();
+        session.send_all(&two, in_chunks(), false)
+    });
+    assert!(matches!(outcomes[0], Err(SendError::Rejected { stage: Stage::Mail, .. })), "{outcomes:?}");
+    assert!(outcomes[1].is_ok(), "{outcomes:?}");
+
+    let both = "C: MAIL FROM:<alice@example.org>\nC: RCPT TO:<bob@example.net>\nS: 250 ok\nS: 250 ok\n\
+        C: BDAT 6 LAST\nC: NOOP\nC: RSET\nC: MAIL FROM:<alice@example.org>\nC: RCPT TO:<c@example.net>\n\
+        C: BDAT 1 LAST\nC| 2\nS: 250 queued as A\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 250 queued as B\n";
+    let outcomes = Scenario::new(careful).script(format!("{}{both}", hello(PIPELINED))).run(|session| {
+        session.open().unwrap();
+        session.send_all(&two, in_chunks(), false)
+    });
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}
+
+/// A server that does not know BDAT after all has not read the chunk either: nobody knows what it reads next.
+#[test]
+fn a_chunk_that_was_not_read_ends_the_session() {
+    for code in [500, 502, 530] {
+        let error = whole(
+            PIPELINED,
+            &format!("{GROUP}C: BDAT 2 LAST\nC| hi\nS: 250 ok\nS: 250 ok\nS: {code} no"),
+            b"hi",
+        );
+        assert!(matches!(error, Err(SendError::Rejected { stage: Stage::EndOfData, .. })), "{error:?}");
+    }
+}

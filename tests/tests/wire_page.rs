@@ -57,7 +57,9 @@ const SECTIONS: [Section; 6] = [
     Section {
         title: "CHUNKING",
         text: "BDAT does not ask (RFC 3030 §2, §4.2): the body leaves along with the commands before it, as it is, \
-            without a dot added or a dot to end it.",
+            without a dot added or a dot to end it. Only the first message of a session waits until a recipient \
+            is accepted: a server that takes no mail before AUTH or TLS may read the octets behind a BDAT that it \
+            refuses as commands.",
         server: CHUNKING,
         config,
         transfer: Transfer::Automatic,
@@ -76,7 +78,7 @@ const SECTIONS: [Section; 6] = [
     },
     Section {
         title: "A batch, with BDAT",
-        text: "Nothing is waited for until the `connection::Window` is full. A RSET keeps messages apart as long as \
+        text: "After the first recipient of the session has been accepted, nothing is waited for until the `connection::Window` is full. A RSET keeps messages apart as long as \
             the one before is not known to be accepted: if all its recipients were refused so is its BDAT, its \
             transaction stays open (RFC 3030 §2), and the recipients that follow would be added to it.",
         server: CHUNKING,

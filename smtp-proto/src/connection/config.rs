@@ -27,6 +27,7 @@ pub struct Config {
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: ReplyLimits,
     pub(crate) window: Window,
+    pub(crate) eager_chunks: bool,
     pub(crate) quirks: Quirks,
 }
 
@@ -44,6 +45,7 @@ impl Config {
             timeouts: Timeouts::default(),
             limits: ReplyLimits::default(),
             window: Window::default(),
+            eager_chunks: false,
             quirks: Quirks::default(),
         }
     }
@@ -89,6 +91,16 @@ impl Config {
     #[must_use]
     pub fn limits(mut self, limits: ReplyLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Lets the first chunk of a session leave before the server has accepted a recipient, which saves one round
+    /// trip a session. It is for a server that is known to discard the octets of a `BDAT` that it refuses, as
+    /// RFC 3030 §2 demands: one that wants AUTH or TLS first may read them as commands
+    /// (see [`Connection::wants_body`](super::Connection::wants_body)).
+    #[must_use]
+    pub fn eager_chunks(mut self, eager: bool) -> Self {
+        self.eager_chunks = eager;
         self
     }
 

@@ -435,11 +435,9 @@ impl Connection {
             return false;
         }
         let new_chunk = self.outgoing.as_ref().is_some_and(Outgoing::is_between_chunks);
-        !new_chunk || (self.takes_mail && self.parser.is_blank() && self.takes_chunk())
-    }
-
-    fn takes_chunk(&self) -> bool {
-        self.pipeline.takes_chunk(self.is_pipelining())
+        let welcome = self.takes_mail || self.config.eager_chunks;
+        let ready = || self.parser.is_blank() && self.pipeline.takes_chunk(self.is_pipelining());
+        !new_chunk || (welcome && ready())
     }
 
     /// Names the end of the message whose body is due or being sent.

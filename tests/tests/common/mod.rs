@@ -6,8 +6,9 @@ use smtp_proto::error::Error;
 use smtp_proto::flow::{Flow, Step};
 use smtp_tests::script::{Scenario, Session};
 
+/// Chunks may be eager, so that a script can begin with one; `chunking.rs` tells what holds without that.
 pub fn config(tls: TlsPolicy) -> Config {
-    Config::new("mail.example").client_name("client.test".parse().unwrap()).tls(tls)
+    Config::new("mail.example").client_name("client.test".parse().unwrap()).tls(tls).eager_chunks(true)
 }
 
 /// A client that requires TLS.
