@@ -129,6 +129,20 @@ impl<'a> Command<'a> {
         result
     }
 
+    /// Finds whether the command makes a line, in `scratch` if it has to be tried. What most envelopes are made of,
+    /// RCPT without parameters, is looked at where it is.
+    pub(crate) fn check(&self, scratch: &mut Vec<u8>) -> Result<(), CommandError> {
+        if let Command::Rcpt(path, parameters) = self {
+            let path = path.as_str().as_bytes();
+            let fits = "RCPT TO:<>\r\n".len() + path.len() <= self.longest_line();
+            if parameters.is_empty() && fits && is_printable(path) {
+                return Ok(());
+            }
+        }
+        scratch.clear();
+        self.encode(scratch)
+    }
+
     fn write(&self, out: &mut Vec<u8>) -> Result<(), CommandError> {
         match *self {
             Command::Ehlo(name) => words(out, "EHLO ", name.as_str()),
@@ -298,9 +312,7 @@ fn check_custom(line: &str) -> Result<(), CommandError> {
 /// The last check on the octets themselves, whatever built them (INV3 of the crate's contract).
 fn finish_line(out: &mut Vec<u8>, start: usize, longest: usize) -> Result<(), CommandError> {
     let line = out.get(start..).unwrap_or_default();
-    // One pass without branches over what nearly every line is: printable ASCII.
-    let printable = line.iter().fold(true, |all, &b| all & (b.wrapping_sub(0x20) < 0x5f));
-    if !printable {
+    if !is_printable(line) {
         check_octets(line)?;
     }
     let len = line.len() + 2;
@@ -309,6 +321,11 @@ fn finish_line(out: &mut Vec<u8>, start: usize, longest: usize) -> Result<(), Co
     }
     out.extend_from_slice(b"\r\n");
     Ok(())
+}
+
+/// Whether these octets are what nearly every line is made of: printable ASCII. One pass without branches.
+fn is_printable(octets: &[u8]) -> bool {
+    octets.iter().fold(true, |all, &b| all & (b.wrapping_sub(0x20) < 0x5f))
 }
 
 fn check_octets(line: &[u8]) -> Result<(), CommandError> {

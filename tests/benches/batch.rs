@@ -21,7 +21,7 @@ use smtp_proto::flow::{Batch, Body, Envelope, Flow, SendOptions, Step, Transfer}
 const MESSAGES: usize = 64;
 
 fn main() {
-    println!("nanoseconds a message; in brackets, those a recipient of a hundred, and messages a second\n");
+    println!("nanoseconds a message; in brackets, messages a second\n");
     println!(
         "{:<6}{:>11}{:>8}{:>12}{:>12}{:>20}{:>20}",
         "", "recipients", "body", "copy+scan", "scan body", "Send", "Batch"

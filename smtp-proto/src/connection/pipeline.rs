@@ -289,8 +289,9 @@ impl Pipeline {
         self.entries.iter().any(|entry| entry.id == id && self.has_left(entry))
     }
 
+    /// Whether the command is without a reply. Those asked about are as a rule the latest.
     pub(super) fn contains(&self, id: CommandId) -> bool {
-        self.entries.iter().any(|entry| entry.id == id)
+        self.entries.iter().rev().any(|entry| entry.id == id)
     }
 
     /// Takes the front away: it was answered.

@@ -166,8 +166,7 @@ fn check_recipients(connection: &Connection, envelope: &Envelope, range: &Range<
                 return Err(Error::Unsupported(extension));
             }
         }
-        line.clear();
-        Command::Rcpt(&recipient.forward_path, &recipient.parameters).encode(&mut line)?;
+        Command::Rcpt(&recipient.forward_path, &recipient.parameters).check(&mut line)?;
     }
     Ok(())
 }
