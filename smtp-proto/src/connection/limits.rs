@@ -66,8 +66,9 @@ impl Connection {
 
     fn check_delivery_time(&self, parameters: &MailParameters) -> Result<(), Error> {
         let seconds = parameters.delivery_time().and_then(|deliver_by| deliver_by.return_after());
-        match (seconds, self.capabilities.deliver_by_minimum()) {
-            (Some(seconds), Some(minimum)) if u64::from(seconds) < minimum => {
+        let Some(seconds) = seconds else { return Ok(()) };
+        match self.capabilities.deliver_by_minimum() {
+            Some(minimum) if u64::from(seconds) < minimum => {
                 Err(OutOfRange::DeliverBy { seconds, minimum }.into())
             }
             _ => Ok(()),
