@@ -74,19 +74,32 @@ impl Outgoing {
         self.encoder.first_long_line()
     }
 
-    /// Announces a chunk of what `octets` take on the wire.
-    pub(super) fn announce(&mut self, octets: &[u8]) -> Result<Option<Announcement>, Error> {
+    /// Announces a chunk of what `octets` take on the wire. Most chunks are one part, which then comes along;
+    /// otherwise [`encode`](Self::encode) gives one after the other.
+    pub(super) fn announce<'c>(
+        &mut self,
+        octets: &'c [u8],
+    ) -> Result<Option<(Announcement, Option<BodyPart<'c>>)>, Error> {
         let Some(chunks) = &mut self.chunks else { return Ok(None) };
         let supplied = self.encoder.octets_in() + octets.len() as u64;
         if let Some(declared) = self.size.filter(|&declared| supplied > declared) {
             return Err(Misuse::SizeMismatch { declared, supplied }.into());
         }
         // What is wrong with the octets is found before they are announced, while they can be taken back.
-        let (len, complete) = self.encoder.measure(octets).map_err(Error::Body)?;
+        let mut ahead = self.encoder.clone();
+        let part = ahead.encode(octets).map_err(Error::Body)?;
+        let rest = octets.get(part.consumed()..).unwrap_or_default();
+        let (more, complete) = ahead.measure(rest).map_err(Error::Body)?;
+        let len = part.len() as u64 + more;
         chunks.last = complete && self.size == Some(supplied);
+        let announcement = chunks.announcement(len, self.end);
+        if rest.is_empty() {
+            self.encoder = ahead;
+            return Ok(Some((announcement, Some(part))));
+        }
         chunks.left_in = octets.len();
         chunks.left_out = len;
-        Ok(Some(chunks.announcement(len, self.end)))
+        Ok(Some((announcement, None)))
     }
 
     /// Encodes the front of `chunk`: after DATA any octets, under BDAT those that were announced.

@@ -83,10 +83,14 @@ impl Connection {
             let octets = chunk.get(..self.pipeline.chunk_limit()).unwrap_or(chunk);
             announced = outgoing.announce(octets)?;
         }
-        let mut part = outgoing.encode(chunk)?;
+        let (announcement, whole) = announced.unzip();
+        let mut part = match whole.flatten() {
+            Some(part) => part,
+            None => outgoing.encode(chunk)?,
+        };
         let complete = outgoing.is_complete().then(|| outgoing.end());
         let octets = part.len();
-        if let Some(announcement) = announced {
+        if let Some(announcement) = announcement {
             self.announce(&announcement);
             let head = self.pipeline.take_head();
             part.lead_with(head);
