@@ -23,8 +23,8 @@ const WRITE_SLICE: Duration = Duration::from_millis(400);
 /// The same while both sides have much to say: neither may wait for the other to listen.
 const CROWDED_SLICE: Duration = Duration::from_millis(5);
 
-/// Time without input after which the next flow first looks whether something came unasked; commands that
-/// follow a reply at once do not pay for the look.
+/// Time without input after which the next flow first looks whether something came unasked, and so does a body
+/// between two pieces. Commands that follow a reply at once, and pieces that follow each other, do not pay for it.
 const QUIET: Duration = Duration::from_millis(1);
 
 /// Most slices of a body that go into one write.
@@ -80,10 +80,9 @@ impl<S: Stream> Pump<S> {
             self.connection.abandon();
         }
         self.busy = true;
-        if self.connection.is_idle() && self.heard.elapsed() >= QUIET {
+        if self.connection.is_idle() {
             // What the server said unasked is heard before anything is asked of it.
-            self.listen();
-            self.heard = Instant::now();
+            self.glance();
         }
         let progress = loop {
             match job.poll(&mut self.connection) {
@@ -169,7 +168,7 @@ impl<S: Stream> Pump<S> {
         } else {
             source.consume(consumed);
             if self.connection.wants_body() {
-                self.listen();
+                self.glance();
             }
         }
     }
@@ -259,6 +258,14 @@ impl<S: Stream> Pump<S> {
         self.write_broken = true;
         // What was taken before may still get through, so that the server answers it.
         let _ = self.transport.flush();
+    }
+
+    /// Takes what the server has said already, unless that was done, or octets came, a moment ago.
+    fn glance(&mut self) {
+        if self.heard.elapsed() >= QUIET {
+            self.listen();
+            self.heard = Instant::now();
+        }
     }
 
     /// Takes what the server has said already, without waiting for more, and tells whether it said anything.
