@@ -8,7 +8,7 @@ use simulated::{CHUNKING, Counts, Link, PIPELINING, Server, Wire, config, envelo
 use smtp_proto::connection::Window;
 use smtp_proto::flow::{Envelope, SendOptions, Transfer};
 
-const MESSAGES: usize = 200;
+const MESSAGES: usize = 112;
 
 /// A way to send messages, and the writes and reads that one may take; for a batch they are the limit that a long
 /// one comes near to.

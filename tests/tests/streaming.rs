@@ -19,7 +19,7 @@ use smtp_proto::flow::{Body, SendOptions, Transfer};
 const HELD: u64 = 1024 * 1024;
 
 /// The most that the process may ever have had in memory.
-const RESIDENT: u64 = 64 * 1024 * 1024;
+const RESIDENT: u64 = 8 * 1024 * 1024;
 
 const MIB: u64 = 1024 * 1024;
 
