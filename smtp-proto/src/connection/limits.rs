@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 
 use super::Connection;
-use crate::capabilities::{Limit, Limits};
+use crate::capabilities::{Extension, Limit, Limits};
 use crate::command::Command;
 use crate::error::{Error, Misuse};
 use crate::params::{Hold, MailParameters, OutOfRange};
@@ -91,6 +91,9 @@ impl Connection {
 
     /// What one more RCPT would break.
     pub(super) fn check_rcpt_limits(&self, path: &ForwardPath) -> Result<(), Error> {
+        if !self.capabilities.supports(Extension::Limits) {
+            return Ok(());
+        }
         self.counts.check_rcpt(&self.capabilities.limits(), path)
     }
 
