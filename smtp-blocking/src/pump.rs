@@ -20,6 +20,9 @@ const READ_SLICE: Duration = Duration::from_secs(10);
 /// Longest time one blocking write lasts before the client looks whether the server has something to say.
 const WRITE_SLICE: Duration = Duration::from_millis(400);
 
+/// The same, when the server was just found to wait for the client to read before it reads on itself.
+const SHORT_SLICE: Duration = Duration::from_millis(1);
+
 /// Time without input after which the next flow first looks whether something came unasked; commands that
 /// follow a reply at once do not pay for the look.
 const QUIET: Duration = Duration::from_millis(1);
@@ -34,6 +37,10 @@ pub(crate) struct Pump<S: Stream> {
     buffer: Box<[u8]>,
     waiting: Option<(Timeout, Instant)>,
     flushed: bool,
+    /// How long one write may last at present.
+    write_slice: Duration,
+    /// The server was found to wait for its replies to be read before it reads on: it is heard out first.
+    facing: bool,
     /// A write failed; what the server said before it closed may still be read.
     write_broken: bool,
     /// The error underneath the connection's failure.
@@ -58,6 +65,8 @@ impl<S: Stream> Pump<S> {
             buffer: vec![0; 16 * 1024].into(),
             waiting: None,
             flushed: true,
+            write_slice: WRITE_SLICE,
+            facing: false,
             write_broken: false,
             io: None,
             busy: false,
@@ -118,6 +127,8 @@ impl<S: Stream> Pump<S> {
         let nothing = part.is_none() && self.connection.output().is_empty();
         if self.write_broken {
             self.read();
+        } else if self.facing {
+            self.hear_out();
         } else if !nothing {
             self.write(part);
         } else if !self.flushed {
@@ -180,7 +191,7 @@ impl<S: Stream> Pump<S> {
         if remaining.is_zero() {
             return self.connection.handle_timeout();
         }
-        self.transport.wait_for(remaining.min(WRITE_SLICE));
+        self.transport.wait_for(remaining.min(self.write_slice));
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut count = 0;
         let body = part.as_ref().into_iter().flat_map(|part| part.slices());
@@ -213,7 +224,7 @@ impl<S: Stream> Pump<S> {
         if remaining.is_zero() {
             return self.connection.handle_timeout();
         }
-        self.transport.wait_for(remaining.min(WRITE_SLICE));
+        self.transport.wait_for(remaining.min(self.write_slice));
         match self.transport.flush() {
             Ok(()) => self.flushed = true,
             Err(error) => self.stalled(error, remaining),
@@ -225,9 +236,15 @@ impl<S: Stream> Pump<S> {
         match error.kind() {
             io::ErrorKind::Interrupted => {}
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                // A server that stops reading may have refused the message already.
-                if !self.listen() {
-                    self.gave_up(error, before, WRITE_SLICE);
+                // A server that stops reading may have refused the message already, or have more to say than
+                // its buffers hold (RFC 2920 §3.1). Then it will come to that again soon.
+                let slice = self.write_slice;
+                if self.listen() {
+                    self.write_slice = SHORT_SLICE;
+                    self.facing = true;
+                } else {
+                    self.write_slice = (2 * slice).min(WRITE_SLICE);
+                    self.gave_up(error, before, slice);
                 }
             }
             _ => self.write_failed(error),
@@ -258,6 +275,16 @@ impl<S: Stream> Pump<S> {
             }
         }
         true
+    }
+
+    /// Reads on as long as the server goes on speaking.
+    fn hear_out(&mut self) {
+        self.transport.wait_for(SHORT_SLICE);
+        match self.transport.read(&mut self.buffer) {
+            Ok(n) if n > 0 => self.hear(n),
+            // Whatever it is, the next write or read that has to wait will meet it.
+            Ok(_) | Err(_) => self.facing = false,
+        }
     }
 
     /// Flushes what was written of a body so far.
