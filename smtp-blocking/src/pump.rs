@@ -20,8 +20,8 @@ const READ_SLICE: Duration = Duration::from_secs(10);
 /// Longest time one blocking write lasts before the client looks whether the server has something to say.
 const WRITE_SLICE: Duration = Duration::from_millis(400);
 
-/// The same while both sides have much to say: neither may wait for the other to listen.
-const CROWDED_SLICE: Duration = Duration::from_millis(5);
+/// The same, when the server was just found to wait for the client to read before it reads on itself.
+const SHORT_SLICE: Duration = Duration::from_millis(1);
 
 /// Time without input after which the next flow first looks whether something came unasked, and so does a body
 /// between two pieces. Commands that follow a reply at once, and pieces that follow each other, do not pay for it.
@@ -37,8 +37,10 @@ pub(crate) struct Pump<S: Stream> {
     buffer: Box<[u8]>,
     waiting: Option<(Timeout, Instant)>,
     flushed: bool,
-    /// The last write had to wait until the server was heard.
-    crowded: bool,
+    /// How long one write may last at present.
+    write_slice: Duration,
+    /// The server was found to wait for its replies to be read before it reads on: it is heard out first.
+    facing: bool,
     /// A write failed; what the server said before it closed may still be read.
     write_broken: bool,
     /// The error underneath the connection's failure.
@@ -63,7 +65,8 @@ impl<S: Stream> Pump<S> {
             buffer: vec![0; 16 * 1024].into(),
             waiting: None,
             flushed: true,
-            crowded: false,
+            write_slice: WRITE_SLICE,
+            facing: false,
             write_broken: false,
             io: None,
             busy: false,
@@ -124,6 +127,8 @@ impl<S: Stream> Pump<S> {
         let nothing = part.is_none() && self.connection.output().is_empty();
         if self.write_broken {
             self.read();
+        } else if self.facing {
+            self.hear_out();
         } else if !nothing {
             self.write(part);
         } else if !self.flushed {
@@ -186,7 +191,7 @@ impl<S: Stream> Pump<S> {
         if remaining.is_zero() {
             return self.connection.handle_timeout();
         }
-        self.transport.wait_for(remaining.min(self.write_slice()));
+        self.transport.wait_for(remaining.min(self.write_slice));
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut count = 0;
         let body = part.as_ref().into_iter().flat_map(|part| part.slices());
@@ -214,14 +219,9 @@ impl<S: Stream> Pump<S> {
                 if self.connection.output().is_empty() {
                     self.flush();
                 }
-                self.crowded = self.crowded && self.listen();
             }
             Err(error) => self.stalled(error, remaining),
         }
-    }
-
-    fn write_slice(&self) -> Duration {
-        if self.crowded { CROWDED_SLICE } else { WRITE_SLICE }
     }
 
     fn flush(&mut self) {
@@ -229,7 +229,7 @@ impl<S: Stream> Pump<S> {
         if remaining.is_zero() {
             return self.connection.handle_timeout();
         }
-        self.transport.wait_for(remaining.min(self.write_slice()));
+        self.transport.wait_for(remaining.min(self.write_slice));
         match self.transport.flush() {
             Ok(()) => self.flushed = true,
             Err(error) => self.stalled(error, remaining),
@@ -241,10 +241,14 @@ impl<S: Stream> Pump<S> {
         match error.kind() {
             io::ErrorKind::Interrupted => {}
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                // A server that stops reading may have refused the message already, or waits to be heard.
-                let slice = self.write_slice();
-                self.crowded = self.listen();
-                if !self.crowded {
+                // A server that stops reading may have refused the message already, or have more to say than
+                // its buffers hold (RFC 2920 §3.1). Then it will come to that again soon.
+                let slice = self.write_slice;
+                if self.listen() {
+                    self.write_slice = SHORT_SLICE;
+                    self.facing = true;
+                } else {
+                    self.write_slice = (2 * slice).min(WRITE_SLICE);
                     self.gave_up(error, before, slice);
                 }
             }
@@ -284,6 +288,16 @@ impl<S: Stream> Pump<S> {
             }
         }
         true
+    }
+
+    /// Reads on as long as the server goes on speaking.
+    fn hear_out(&mut self) {
+        self.transport.wait_for(SHORT_SLICE);
+        match self.transport.read(&mut self.buffer) {
+            Ok(n) if n > 0 => self.hear(n),
+            // Whatever it is, the next write or read that has to wait will meet it.
+            Ok(_) | Err(_) => self.facing = false,
+        }
     }
 
     /// Flushes what was written of a body so far.

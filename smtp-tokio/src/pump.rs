@@ -317,6 +317,10 @@ impl<S: Stream> Pump<S> {
         part: Option<&mut BodyPart<'_>>,
         patient: bool,
     ) -> Poll<()> {
+        if patient && self.connection.failure().is_some() {
+            // A transport that has ended is readable for ever.
+            return Poll::Pending;
+        }
         // Where the last write had to wait, the server is heard first: it may have refused what is being sent.
         let read_first = self.blocked;
         if (read_first && self.poll_read(cx).is_ready())

@@ -6,9 +6,9 @@ mod common;
 use common::{FROM, clear, hello};
 use smtp_proto::body::BodyKind;
 use smtp_proto::command::Command;
-use smtp_proto::connection::Stage;
+use smtp_proto::connection::{Connection, Peer, Stage, TlsPolicy};
 use smtp_proto::error::Misuse;
-use smtp_proto::flow::{Batch, Body, Delivery, Envelope, Flow, SendError, SendOptions, Step, Transfer};
+use smtp_proto::flow::{Batch, Body, Delivery, Envelope, Flow, Open, SendError, SendOptions, Step, Transfer};
 use smtp_tests::script::{SOURCE_FAILS, Session, envelope};
 
 const DATA: &[&str] = &["PIPELINING"];
@@ -363,4 +363,63 @@ fn step_without_done(step: Step<()>) -> Step<Outcome> {
         Step::SupplyBody { message } => Step::SupplyBody { message },
         _ => Step::Continue,
     }
+}
+
+/// A hundred messages in chunks, to a server that answers as late as it can: no more are in flight than the
+/// window takes, and each is asked for only when it can be begun.
+#[test]
+fn s15_a_hundred_messages_through_the_window() {
+    let mut connection = Connection::new(common::config(TlsPolicy::None), Peer::Remote);
+    connection.receive(b"220 hi\r\n");
+    let mut open = Open::new();
+    let _ = open.poll(&mut connection).unwrap();
+    connection.advance_output(connection.output().len()).unwrap();
+    connection.receive(b"250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+    let _ = open.poll(&mut connection).unwrap();
+    let messages = messages(100);
+    let mut batch = Batch::new().then_quit();
+    let (mut pushed, mut most, mut chunks) = (0, 0, 0);
+    let mut in_flight = std::collections::VecDeque::new();
+    let mut accepted = Vec::new();
+    loop {
+        while batch.wants_message() {
+            match messages.get(pushed) {
+                Some((to, body)) => batch.push(to, Body::Whole(body), SendOptions::default()),
+                None => batch.finish(),
+            }
+            pushed += 1;
+        }
+        let sent = match batch.poll(&mut connection).unwrap() {
+            Step::SupplyBody { message } => {
+                let part = connection.body(&messages[message].1).unwrap();
+                let sent = part.slices().collect::<Vec<_>>().concat();
+                connection.advance_output(sent.len()).unwrap();
+                connection.finish_body().unwrap();
+                sent
+            }
+            Step::Continue => {
+                let sent = connection.output().to_vec();
+                connection.advance_output(sent.len()).unwrap();
+                sent
+            }
+            _ => break,
+        };
+        for line in String::from_utf8(sent.clone()).unwrap().lines() {
+            if !line.starts_with(|c: char| c.is_ascii_digit()) {
+                in_flight.push_back(line.to_owned());
+                chunks += usize::from(line.starts_with("BDAT"));
+            }
+        }
+        most = most.max(chunks);
+        if sent.is_empty() && !batch.wants_message() {
+            let line: String = in_flight.pop_front().expect("a command without a reply");
+            chunks -= usize::from(line.starts_with("BDAT"));
+            connection.receive(if line == "QUIT" { b"221 bye\r\n" } else { b"250 ok\r\n" });
+        }
+        accepted.extend(std::iter::from_fn(|| batch.next_outcome()).map(|outcome| outcome.is_ok()));
+        assert!(pushed <= accepted.len() + most + 2, "{pushed} taken, {} told", accepted.len());
+    }
+    accepted.extend(std::iter::from_fn(|| batch.next_outcome()).map(|outcome| outcome.is_ok()));
+    assert_eq!(accepted, [true; 100]);
+    assert_eq!(most, 16);
 }

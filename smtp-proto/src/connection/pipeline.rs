@@ -27,9 +27,9 @@ use crate::body::Head;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Window {
-    /// Commands without a reply: 1,000.
+    /// Commands without a reply: 2,000.
     pub commands: usize,
-    /// Octets of command lines without a reply: 16 KiB. Together with `commands` it bounds what the server
+    /// Octets of command lines without a reply: 64 KiB. Together with `commands` it bounds what the server
     /// has to say before it is heard, so that two full socket buffers do not face each other (RFC 2920 §3.1).
     pub octets: usize,
     /// `BDAT` chunks without a reply: 16. A message known whole is one chunk, so this is also how many
@@ -42,7 +42,7 @@ pub struct Window {
 
 impl Default for Window {
     fn default() -> Self {
-        Self { commands: 1000, octets: 16 * 1024, chunks: 16, chunk_octets: 1024 * 1024 }
+        Self { commands: 2000, octets: 64 * 1024, chunks: 16, chunk_octets: 1024 * 1024 }
     }
 }
 

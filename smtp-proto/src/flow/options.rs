@@ -7,7 +7,7 @@ use crate::body::{BodyKind, LineEndings, LineLength};
 #[non_exhaustive]
 pub enum Body<'a> {
     /// The whole message: it is looked through first, so that any fault is found before MAIL. The flow keeps
-    /// none of it; at [`Step::SupplyBody`] the same octets have to be supplied.
+    /// none of it; at [`Step::SupplyBody`](super::Step::SupplyBody) the same octets have to be supplied.
     Whole(&'a [u8]),
     /// A message that is supplied piece by piece.
     Stream {

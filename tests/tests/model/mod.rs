@@ -1,5 +1,7 @@
 //! A server that takes mail, one reply a command, and remembers what it took, said and found wrong.
 
+#![allow(missing_docs, unreachable_pub)]
+
 use std::collections::VecDeque;
 
 /// What may become of the end of a message. The other commands have all of these but `TakenThen…`.
