@@ -578,8 +578,10 @@ pub fn send_mail(
     if let Some(mechanism) = mechanism {
         client.auth(mechanism)?;
     }
-    let delivery = client.send_with(&envelope, message, SendOptions::all_or_nothing())?;
-    // The message is delivered; how the session ends changes nothing.
-    let _ = client.quit();
-    Ok(delivery)
+    let message = Message::new(&envelope, message).options(SendOptions::all_or_nothing());
+    let mut batch = client.send_all([message]).then_quit();
+    let outcome = batch.next();
+    // How the session ends changes nothing any more.
+    let _ = batch.next();
+    outcome.unwrap_or_else(|| Err(smtp_proto::Error::Abandoned.into()))
 }

@@ -49,7 +49,10 @@ fn serve(stream: impl Read, mut out: impl Write) {
                 let mut chunk = vec![0; words.next().unwrap().parse().unwrap()];
                 input.read_exact(&mut chunk).is_ok() && say("250")
             }
-            "QUIT" => say("221") && false,
+            "QUIT" => {
+                say("221");
+                false
+            }
             _ => say("250"),
         };
     }
@@ -74,6 +77,7 @@ mod pipe {
     use std::time::Duration;
 
     #[derive(Clone)]
+    #[allow(clippy::type_complexity)]
     pub(super) struct Pipe(Arc<(Mutex<(VecDeque<u8>, bool)>, Condvar, usize)>);
 
     impl Pipe {
