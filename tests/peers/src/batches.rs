@@ -26,7 +26,8 @@ impl Session for TokioBatch<'_> {
     fn send(&mut self, count: usize) -> Result {
         let Tokio { runtime, client, envelope, message } = &mut self.0;
         runtime.block_on(async {
-            for outcome in client.send_all(repeat_n((&*envelope, *message), count)).await {
+            let mut batch = client.send_all(repeat_n((&*envelope, *message), count));
+            while let Some(outcome) = batch.next().await {
                 outcome?;
             }
             Ok(())
