@@ -12,6 +12,9 @@ use crate::pump::Progress;
 use crate::transport::Transport;
 use crate::{Client, Error, Message, SendError, Stream};
 
+/// Most outcomes that wait to be taken while messages are taken.
+const OUTCOMES_AHEAD: usize = 64;
+
 /// The outcomes of a batch, one for each message, in order: see [`Client::send_all`].
 ///
 /// Asking for the next outcome is what moves the batch on. Dropped before the last outcome has been taken, it
@@ -100,10 +103,17 @@ where
     I: Iterator,
     I::Item: Into<Message<'m>>,
 {
+    /// Whether outcomes wait to be taken before more messages are: any, if none is on its way, as when each is
+    /// refused before it is sent.
+    fn is_ahead(&self) -> bool {
+        let most = if self.batch.undecided() == 0 { 0 } else { OUTCOMES_AHEAD };
+        self.batch.outcomes() > most
+    }
+
     /// Takes messages as long as they can be begun, and goes on with them. Whether there is nothing left to do.
     fn go_on(&mut self, connection: &mut Connection) -> Result<Step<()>, smtp_proto::Error> {
         loop {
-            while self.batch.wants_message() {
+            while self.batch.wants_message() && !self.is_ahead() {
                 match self.messages.next() {
                     Some(message) => {
                         let batch = &mut self.batch;
@@ -120,7 +130,7 @@ where
                 }
             }
             match self.batch.poll(connection) {
-                Ok(Step::Continue) if self.batch.wants_message() => {}
+                Ok(Step::Continue) if self.batch.wants_message() && !self.is_ahead() => {}
                 step => return step,
             }
         }

@@ -23,6 +23,9 @@ const WRITE_SLICE: Duration = Duration::from_millis(400);
 /// The same, when the server was just found to wait for the client to read before it reads on itself.
 const SHORT_SLICE: Duration = Duration::from_millis(1);
 
+/// The shortest slice by whose length a stream that never blocks can be told.
+const TELLING: Duration = Duration::from_millis(20);
+
 /// Time without input after which the next flow first looks whether something came unasked, and so does a body
 /// between two pieces. Commands that follow a reply at once, and pieces that follow each other, do not pay for it.
 const QUIET: Duration = Duration::from_millis(1);
@@ -159,11 +162,9 @@ impl<S: Stream> Pump<S> {
         let Ok((chunk, last)) = source.piece() else { return };
         let Ok(mut part) = self.connection.body(chunk) else { return };
         let consumed = part.consumed();
-        let over = last && consumed == chunk.len();
-        // The end of a message known whole leaves in the same write as its last octets.
-        if over {
-            let _ = self.connection.finish_body();
-        }
+        // The end of a message known whole leaves in the same write as its last octets, unless it takes another
+        // chunk and has to wait for that.
+        let over = last && consumed == chunk.len() && self.connection.finish_body().is_ok();
         while !part.is_empty() && self.connection.failure().is_none() {
             job.advance(&mut self.connection);
             self.turn(Some(&mut part));
@@ -353,7 +354,9 @@ impl<S: Stream> Pump<S> {
     fn gave_up(&mut self, error: io::Error, before: Duration, slice: Duration) {
         let remaining = self.remaining();
         let waited = before.saturating_sub(remaining);
-        if remaining.is_zero() || waited < before.min(slice) / 2 {
+        // A short slice may end early by itself: kernels count in ticks.
+        let at_once = slice >= TELLING && waited < before.min(slice) / 2;
+        if remaining.is_zero() || at_once {
             self.note(error);
             self.connection.handle_timeout();
         }

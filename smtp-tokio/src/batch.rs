@@ -17,6 +17,9 @@ use crate::pump::Progress;
 use crate::transport::Transport;
 use crate::{Client, Error, Message, SendError, Stream};
 
+/// Most outcomes that wait to be taken while messages are taken.
+const OUTCOMES_AHEAD: usize = 64;
+
 /// The outcomes of a batch, one for each message, in order: see [`Client::send_all`].
 ///
 /// Asking for the [next](Self::next) outcome is what moves the batch on. Dropped before the last outcome has been
@@ -104,6 +107,13 @@ struct Feed<'m> {
 }
 
 impl Feed<'_> {
+    /// Whether outcomes wait to be taken before more messages are: any, if none is on its way, as when each is
+    /// refused before it is sent.
+    fn is_ahead(&self) -> bool {
+        let most = if self.batch.undecided() == 0 { 0 } else { OUTCOMES_AHEAD };
+        self.batch.outcomes() > most
+    }
+
     /// Takes messages as long as they can be begun, and goes on with them.
     fn go_on(
         &mut self,
@@ -111,17 +121,17 @@ impl Feed<'_> {
         connection: &mut Connection,
     ) -> Result<Step<()>, smtp_proto::Error> {
         loop {
-            self.take_messages(cx, connection);
+            self.take_messages(cx);
             match self.batch.poll(connection) {
-                Ok(Step::Continue) if self.batch.wants_message() && !self.waiting => {}
+                Ok(Step::Continue) if self.batch.wants_message() && !self.waiting && !self.is_ahead() => {}
                 step => return step,
             }
         }
     }
 
-    fn take_messages(&mut self, cx: &mut Context<'_>, connection: &Connection) {
+    fn take_messages(&mut self, cx: &mut Context<'_>) {
         self.waiting = false;
-        while self.batch.wants_message() {
+        while self.batch.wants_message() && !self.is_ahead() {
             match self.messages.as_mut().poll_next(cx) {
                 Poll::Ready(Some(message)) => {
                     let batch = &mut self.batch;
@@ -129,10 +139,6 @@ impl Feed<'_> {
                         batch.push(envelope, body, options);
                     });
                     self.sources.push_back(source);
-                    // Without a connection each message has its outcome at once, and the next can wait.
-                    if connection.failure().is_some() {
-                        return;
-                    }
                 }
                 Poll::Ready(None) => self.batch.finish(),
                 Poll::Pending => {

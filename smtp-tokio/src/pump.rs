@@ -209,6 +209,7 @@ impl<S: Stream> Pump<S> {
     async fn supply<J: Job>(&mut self, job: &mut J, source: &mut J::Source) {
         let (chunk, last) = match self.piece(job, source).await {
             Some(Ok(piece)) => piece,
+            Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => return,
             Some(Err(error)) => {
                 self.note(error);
                 return self.connection.fail_body();
@@ -222,11 +223,9 @@ impl<S: Stream> Pump<S> {
         }
         let Ok(mut part) = self.connection.body(chunk) else { return };
         let consumed = part.consumed();
-        let over = last && consumed == chunk.len();
-        // The end of a message known whole leaves in the same write as its last octets.
-        if over {
-            let _ = self.connection.finish_body();
-        }
+        // The end of a message known whole leaves in the same write as its last octets, unless it takes another
+        // chunk and has to wait for that.
+        let over = last && consumed == chunk.len() && self.connection.finish_body().is_ok();
         poll_fn(|cx| {
             while !part.is_empty() && self.connection.failure().is_none() {
                 job.advance(cx, &mut self.connection);

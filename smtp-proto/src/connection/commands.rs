@@ -120,6 +120,7 @@ impl Connection {
         self.require(Extension::Chunking)?;
         self.check_kind(data.rules.kind)?;
         let end = self.pipeline.new_id();
+        self.body_error = None;
         self.outgoing = Some(Outgoing::in_chunks(data, end));
         self.completed = None;
         self.sending = next;

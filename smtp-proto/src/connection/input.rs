@@ -203,6 +203,7 @@ impl Connection {
                 self.authenticated = false;
                 self.credentials_said = false;
                 self.takes_mail = false;
+                self.counts = super::limits::Counts::default();
             }
             (Stage::Auth, Verdict::Done) => {
                 self.authenticated = true;

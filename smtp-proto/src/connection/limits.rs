@@ -12,7 +12,7 @@ use crate::path::ForwardPath;
 
 /// What has been said in this session of what RFC 9422 limits. A command counts when it is queued: whether the
 /// server accepts it does not matter to the limits.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Counts {
     mails: u64,
     /// In the latest mail transaction.
@@ -42,13 +42,22 @@ impl Connection {
         if limits == Limits::default() {
             return Ok(());
         }
-        let mut counts = self.counts.clone();
-        counts.add_mail();
-        recipients.into_iter().try_for_each(|path| {
-            counts.check_rcpt(&limits, path)?;
-            counts.add_rcpt(&limits, path);
-            Ok(())
-        })
+        let mut counted = 0;
+        let mut new = BTreeSet::new();
+        for path in recipients {
+            match limits.rcpt_max {
+                Some(max) if counted >= max => {
+                    return Err(Error::LimitReached { limit: Limit::RcptMax, max });
+                }
+                _ => counted += 1,
+            }
+            let Some(max) = limits.rcpt_domain_max else { continue };
+            new.extend(domain_of(path).filter(|domain| !self.counts.domains.contains(domain)));
+            if (self.counts.domains.len() + new.len()) as u64 > max {
+                return Err(Error::LimitReached { limit: Limit::RcptDomainMax, max });
+            }
+        }
+        Ok(())
     }
 
     /// What a MAIL with these parameters would break.

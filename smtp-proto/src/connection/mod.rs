@@ -503,7 +503,7 @@ impl Connection {
     #[must_use]
     pub fn may_have_been_delivered(&self) -> bool {
         let judged = match self.failure() {
-            None => true,
+            None => return false,
             // In LMTP it is the verdict on one recipient.
             Some(Error::ServerClosed { stage: Some(Stage::EndOfData), reply }) => {
                 reply.is_transient() && (!self.config.is_lmtp() || self.finals + 1 >= self.accepted)
@@ -511,7 +511,7 @@ impl Connection {
             Some(Error::Refused { stage, .. }) => *stage == Stage::EndOfData,
             Some(_) => false,
         };
-        !judged && self.pipeline.message_unanswered()
+        self.pipeline.message_unanswered(usize::from(judged))
     }
 
     fn trace(&mut self, entry: TranscriptEntry<'_>) {

@@ -19,6 +19,10 @@ impl Connection {
     /// any, and then through [`output`](Self::output). Octets count as accepted when the write call took
     /// them, even if they are still in a TLS or kernel buffer.
     ///
+    /// Settle writes that are under way before [`handle_timeout`](Self::handle_timeout) or
+    /// [`abandon`](Self::abandon): what left is not counted after that, and decides whether a message may have
+    /// been delivered.
+    ///
     /// # Errors
     /// [`Misuse::AdvancedTooFar`] if that is more than was on offer; nothing is then counted.
     pub fn advance_output(&mut self, n: usize) -> Result<(), Error> {

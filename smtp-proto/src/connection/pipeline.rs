@@ -275,9 +275,9 @@ impl Pipeline {
         self.front().is_some_and(|entry| self.has_left(entry))
     }
 
-    /// Whether the end of a message has left and was not answered.
-    pub(super) fn message_unanswered(&self) -> bool {
-        self.entries.iter().any(|entry| entry.stage == Stage::EndOfData && self.has_left(entry))
+    /// Whether the end of a message has left and was not answered, the first `judged` entries not counted.
+    pub(super) fn message_unanswered(&self, judged: usize) -> bool {
+        self.entries.iter().skip(judged).any(|entry| entry.stage == Stage::EndOfData && self.has_left(entry))
     }
 
     fn has_left(&self, entry: &Entry) -> bool {

@@ -5,8 +5,9 @@ use core::fmt;
 use crate::escape::Escaped;
 use crate::reply::Reply;
 
-/// One entry of a transcript; `Display` renders it on one line, server text escaped.
-#[derive(Debug, Clone, Copy)]
+/// One entry of a transcript; `Display` renders it on one line, server text escaped. User names are shown where they
+/// are not part of an AUTH exchange: as the parameter AUTH of MAIL, as the attribute LOGIN of XCLIENT.
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum TranscriptEntry<'a> {
     /// A command line the client queued, without its CRLF.
@@ -28,6 +29,13 @@ pub enum TranscriptEntry<'a> {
     Server(&'a Reply),
     /// The TLS handshake ended well.
     Tls,
+}
+
+/// As `Display`: what that hides, this hides too.
+impl fmt::Debug for TranscriptEntry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for TranscriptEntry<'_> {

@@ -114,6 +114,8 @@ struct Message<E> {
     under_way: usize,
     /// What became of those that are over.
     parts: Vec<Result<Delivery, SendError>>,
+    /// What became of the last recipients, whose transactions were never begun.
+    left: Option<SendError>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +131,7 @@ impl<E> Message<E> {
     /// What is left of the message is not sent.
     fn give_up(&mut self, error: Error) {
         let recipients = self.ranges.drain(..).flatten().map(|_| RecipientOutcome::not_sent());
-        self.parts.push(Err(SendError::NotSent { cause: error, recipients: recipients.collect() }));
+        self.left = Some(SendError::NotSent { cause: error, recipients: recipients.collect() });
     }
 }
 
@@ -181,6 +183,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
             ranges: VecDeque::new(),
             under_way: 0,
             parts: Vec::new(),
+            left: None,
         };
         self.messages.push_back(message);
         if let Some(error) = &self.broken {
@@ -197,6 +200,12 @@ impl<E: Borrow<Envelope>> Batch<E> {
     /// The outcome of the oldest message whose outcome has not been taken, once it is known.
     pub fn next_outcome(&mut self) -> Option<Result<Delivery, SendError>> {
         self.outcomes.pop_front()
+    }
+
+    /// How many outcomes wait to be taken.
+    #[must_use]
+    pub fn outcomes(&self) -> usize {
+        self.outcomes.len()
     }
 
     /// How many messages were handed in and have no outcome yet.
@@ -321,7 +330,11 @@ impl<E: Borrow<Envelope>> Batch<E> {
         }
         let Some(front) = self.transactions.front_mut() else { return Ok(()) };
         let guard = stage == Stage::Rset && !front.is_reset_by(id);
-        if guard || stage == Stage::Quit || !front.answered(connection, stage, reply)? {
+        if front.is_behind(id)
+            || guard
+            || stage == Stage::Quit
+            || !front.answered(connection, stage, reply)?
+        {
             return Ok(());
         }
         if let Some(mut front) = self.transactions.pop_front() {
@@ -343,11 +356,12 @@ impl<E: Borrow<Envelope>> Batch<E> {
     /// Moves the outcomes that are complete to where they are taken from.
     fn conclude(&mut self) {
         while let Some(oldest) = self.messages.front_mut() {
-            let complete = oldest.under_way == 0 && oldest.ranges.is_empty() && !oldest.parts.is_empty();
-            if !complete {
+            let begun = !oldest.parts.is_empty() || oldest.left.is_some();
+            if !begun || oldest.under_way > 0 || !oldest.ranges.is_empty() {
                 break;
             }
-            let parts = core::mem::take(&mut oldest.parts);
+            let mut parts = core::mem::take(&mut oldest.parts);
+            parts.extend(oldest.left.take().map(Err));
             self.messages.pop_front();
             self.decided += 1;
             self.outcomes.extend(super::outcome::joined(parts));

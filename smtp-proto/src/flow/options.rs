@@ -71,8 +71,8 @@ impl SendOptions {
         self
     }
 
-    /// Sends an envelope with more recipients than the server declares to take (RFC 9422, RCPTMAX and
-    /// RCPTDOMAINMAX) in several mail transactions, each with the whole message. The message has to be known
+    /// Sends an envelope with more recipients than the server declares to take (RFC 9422, RCPTMAX)
+    /// in several mail transactions, each with the whole message. The message has to be known
     /// whole, and [`RecipientPolicy::All`] cannot be kept across transactions.
     #[must_use]
     pub fn split(mut self, split: bool) -> Self {

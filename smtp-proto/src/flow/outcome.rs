@@ -284,25 +284,21 @@ pub(super) fn joined(parts: Vec<Result<Delivery, SendError>>) -> Option<Result<D
     let mut recipients = Vec::new();
     let mut told: Option<Result<Delivery, SendError>> = None;
     for mut part in core::iter::once(first).chain(parts) {
-        match &mut part {
-            Ok(delivery) => {
-                let mut own = core::mem::take(&mut delivery.recipients);
-                for outcome in own.iter_mut().filter(|outcome| outcome.is_accepted()) {
-                    outcome.verdict.get_or_insert_with(|| delivery.reply.clone());
-                }
-                recipients.append(&mut own);
-            }
-            Err(error) => recipients.append(error.recipients_mut()),
-        }
-        // What is not known outweighs what is; a delivery outweighs a refusal, which its recipient tells.
-        let outweighs = match (&told, &part) {
-            (None, _) => true,
-            (Some(Err(SendError::Unknown { .. })), _) => false,
-            (_, Err(SendError::Unknown { .. })) => true,
-            (Some(Err(_)), Ok(_)) => true,
-            (Some(_), _) => false,
+        let mut own = match &mut part {
+            Ok(delivery) => core::mem::take(&mut delivery.recipients),
+            Err(error) => core::mem::take(error.recipients_mut()),
         };
-        if outweighs {
+        // The recipients are told of together, and each with the verdict of its own transaction.
+        let verdict = match &part {
+            Ok(delivery) => Some(&delivery.reply),
+            Err(SendError::Rejected { stage, reply, .. }) if *stage != Stage::Rcpt => Some(&**reply),
+            Err(_) => None,
+        };
+        for outcome in own.iter_mut().filter(|outcome| outcome.is_accepted()) {
+            outcome.verdict = outcome.verdict.take().or(verdict.cloned());
+        }
+        recipients.append(&mut own);
+        if told.as_ref().is_none_or(|told| weight(told) < weight(&part)) {
             told = Some(part);
         }
     }
@@ -312,6 +308,17 @@ pub(super) fn joined(parts: Vec<Result<Delivery, SendError>>) -> Option<Result<D
         None => {}
     }
     told
+}
+
+/// Which of several outcomes is told: what is not known outweighs what is, a delivery outweighs a refusal, which its
+/// recipients tell of, and what may be tried again what may not.
+fn weight(outcome: &Result<Delivery, SendError>) -> u8 {
+    match outcome {
+        Err(SendError::Unknown { .. }) => 4,
+        Ok(_) => 3,
+        Err(SendError::NotSent { .. }) => 2,
+        Err(error) => u8::from(error.is_transient()),
+    }
 }
 
 /// Finds the queue id in the reply to an accepted message: Postfix, Exim, Sendmail, OpenSMTPD, qmail and

@@ -22,8 +22,10 @@ use crate::reply::Reply;
 pub(super) struct Transaction {
     /// Which message of the batch it is about.
     pub(super) message: usize,
+    /// Its MAIL; what is answered before that is not its own.
+    mail: CommandId,
     /// Which recipients of the envelope it is for.
-    range: Range<usize>,
+    pub(super) range: Range<usize>,
     policy: RecipientPolicy,
     plan: Plan,
     lmtp: bool,
@@ -69,9 +71,10 @@ impl Transaction {
         policy: RecipientPolicy,
         plan: Plan,
     ) -> Result<Self, Error> {
-        connection.command(Command::Mail(&envelope.reverse_path, &plan.mail))?;
+        let mail = connection.command(Command::Mail(&envelope.reverse_path, &plan.mail))?;
         Ok(Self {
             message,
+            mail,
             replies: Vec::with_capacity(range.len()),
             range,
             policy,
@@ -216,8 +219,15 @@ impl Transaction {
             return false;
         }
         if self.finals.iter().any(Reply::is_positive_completion) {
-            if let Some(SendError::Rejected { stage: Stage::Bdat, .. }) = &self.verdict {
-                self.contradicted(connection);
+            match &self.verdict {
+                Some(SendError::Rejected { stage: Stage::Bdat, .. }) => self.contradicted(connection),
+                // Somebody is to get it, from whoever that is.
+                Some(SendError::Rejected { stage: Stage::Mail, .. })
+                    if self.plan.chunks && self.accepted > 0 =>
+                {
+                    self.contradicted(connection);
+                }
+                _ => {}
             }
         } else {
             let refused = SendError::refused(&self.finals);
@@ -226,7 +236,7 @@ impl Transaction {
         true
     }
 
-    /// The server accepted a message of which it had refused a chunk: nobody knows what it has.
+    /// The server accepted a message of which it had refused a chunk, or MAIL: nobody knows what it has.
     fn contradicted(&mut self, connection: &mut Connection) {
         let Some(reply) = self.finals.pop() else { return };
         let unexpected = ProtocolError::UnexpectedReply { stage: Stage::EndOfData, reply: reply.into() };
@@ -266,6 +276,11 @@ impl Transaction {
     /// Whether the server refused MAIL before anything was queued behind it.
     fn was_never_open(&self) -> bool {
         self.asked == 0 && matches!(self.verdict, Some(SendError::Rejected { stage: Stage::Mail, .. }))
+    }
+
+    /// Whether the command of this id came before it: a caller may have left others unanswered.
+    pub(super) fn is_behind(&self, id: CommandId) -> bool {
+        id < self.mail
     }
 
     /// Whether this id is that of the RSET that takes it back.

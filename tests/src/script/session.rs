@@ -317,10 +317,9 @@ impl Session {
             *supplied = Supplied { chunks: supplied.chunks + 1, octets: 0, ..*supplied };
         }
         let Some(&chunk) = chunks.get(supplied.chunks) else {
-            return match self.connection.finish_body() {
-                Ok(_) => Ok(()),
-                Err(_) => self.broken(),
-            };
+            let ended = self.connection.finish_body();
+            *supplied = Supplied { chunks: 0, octets: 0, ..*supplied };
+            return if ended.is_ok() { Ok(()) } else { self.broken() };
         };
         if chunk == super::SOURCE_FAILS {
             self.connection.fail_body();
@@ -331,6 +330,10 @@ impl Session {
             return self.broken();
         };
         supplied.octets += part.consumed();
+        if self.connection.body_id().is_none() {
+            // It was the last of a declared size. Split over transactions, the message is asked for again.
+            *supplied = Supplied { chunks: 0, octets: 0, ..*supplied };
+        }
         self.write_part(&mut part, &mut |connection| flow.poll(connection).map(drop))
     }
 
