@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::connection::{Connection, Timeouts, TlsPolicy};
 use smtp_proto::flow::{Body, Delivery, Envelope, SendOptions};
+use smtp_proto::params::XClient;
 use smtp_proto::sasl::{Credentials, Mechanism};
 use smtp_proto::{Config, Error, Reply, SendError};
 
@@ -192,6 +193,49 @@ impl Client {
         either!(self.send_with(envelope, message, options))
     }
 
+    /// Sends messages without waiting for each; `quit` says QUIT behind the last.
+    pub(crate) fn send_all(
+        &mut self,
+        messages: &[(Envelope, Vec<u8>)],
+        options: SendOptions,
+        quit: bool,
+    ) -> Vec<Result<Delivery, SendError>> {
+        match &mut self.inner {
+            Inner::Blocking(client) => {
+                let message = |(envelope, body): &'_ (Envelope, Vec<u8>)| {
+                    smtp_blocking::Message::new(envelope.clone(), body.clone()).options(options)
+                };
+                let batch = client.send_all(messages.iter().map(message));
+                let batch = if quit { batch.then_quit() } else { batch };
+                batch.map(|outcome| outcome.map_err(|error| error.into_kind())).collect()
+            }
+            Inner::Tokio(runtime, client) => runtime.block_on(async {
+                let message = |(envelope, body): &'_ (Envelope, Vec<u8>)| {
+                    smtp_tokio::Message::new(envelope.clone(), body.clone()).options(options)
+                };
+                let batch = client.send_all(messages.iter().map(message));
+                let mut batch = if quit { batch.then_quit() } else { batch };
+                let mut outcomes = Vec::new();
+                while let Some(outcome) = batch.next().await {
+                    outcomes.push(outcome.map_err(|error| error.into_kind()));
+                }
+                outcomes
+            }),
+        }
+    }
+
+    pub(crate) fn etrn(&mut self, node: &str) -> Result<Reply, Error> {
+        either!(self.etrn(node))
+    }
+
+    pub(crate) fn xclient(&mut self, xclient: &XClient) -> Result<Reply, Error> {
+        either!(self.xclient(xclient))
+    }
+
+    pub(crate) fn renew_hello(&mut self) -> Result<Reply, Error> {
+        either!(self.renew_hello())
+    }
+
     pub(crate) fn verify(&mut self, user: &str) -> Result<Reply, Error> {
         either!(self.verify(user))
     }
@@ -238,14 +282,25 @@ impl Client {
         message: &[u8],
         body: Body<'_>,
     ) -> Result<Delivery, SendError> {
-        let options = SendOptions::default();
+        self.stream_with(envelope, message, body, SendOptions::default(), 5)
+    }
+
+    /// Sends a message as it is read from a reader, so many octets at a time.
+    pub(crate) fn stream_with(
+        &mut self,
+        envelope: &Envelope,
+        message: &[u8],
+        body: Body<'_>,
+        options: SendOptions,
+        piece: usize,
+    ) -> Result<Delivery, SendError> {
         match &mut self.inner {
             Inner::Blocking(client) => {
-                let mut reader = BufReader::with_capacity(5, message);
+                let mut reader = BufReader::with_capacity(piece, message);
                 client.send_stream(envelope, &mut reader, body, options).map_err(|error| error.into_kind())
             }
             Inner::Tokio(runtime, client) => {
-                let mut reader = tokio::io::BufReader::with_capacity(5, message);
+                let mut reader = tokio::io::BufReader::with_capacity(piece, message);
                 let sent = client.send_stream(envelope, &mut reader, body, options);
                 runtime.block_on(sent).map_err(|error| error.into_kind())
             }

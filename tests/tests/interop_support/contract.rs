@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use smtp_proto::connection::TlsPolicy;
+use smtp_proto::connection::{Protocol, TlsPolicy};
 use smtp_proto::{Config, Error};
 
 use super::client::{Adapter, Client, patience};
@@ -41,6 +41,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [Self::Submission, Self::Smtps, Self::Clear, Self::Mx, Self::Lmtp];
     /// Those that speak SMTP.
     pub(crate) const SMTP: [Self; 4] = [Self::Submission, Self::Smtps, Self::Clear, Self::Mx];
     /// Where mail is taken after AUTH only.
@@ -124,7 +126,8 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(crate) fn config(&self) -> Config {
-        Config::new("localhost").tls(self.kind.policy()).timeouts(patience())
+        let protocol = if self.kind == Kind::Lmtp { Protocol::Lmtp } else { Protocol::Smtp };
+        Config::new("localhost").tls(self.kind.policy()).protocol(protocol).timeouts(patience())
     }
 
     pub(crate) fn connect(&self, adapter: Adapter) -> Client {
@@ -176,6 +179,7 @@ impl Listener {
 pub(crate) enum When {
     InClear,
     UnderTls,
+    AfterAuth,
 }
 
 impl When {
@@ -183,6 +187,7 @@ impl When {
         match self {
             When::InClear => "",
             When::UnderTls => "_TLS",
+            When::AfterAuth => "_AUTH",
         }
     }
 }
