@@ -3,8 +3,9 @@
 
 mod interop_support;
 
+use interop_support::contract::Listener;
 use interop_support::mail::assert_lock_step;
-use interop_support::{Client, Kind, both, envelope, everywhere, message, plain_config, token};
+use interop_support::{Adapter, Client, Kind, both, envelope, everywhere, message, plain_config, token};
 use smtp_proto::capabilities::Extension;
 use smtp_proto::connection::Stage;
 use smtp_proto::flow::{Delivery, Envelope, RecipientState, SendOptions, Transfer};
@@ -27,6 +28,16 @@ fn messages<'t>(count: usize, to: impl Fn(usize) -> &'t [&'t str]) -> Vec<Sent> 
         Sent { token, envelope: envelope(to(number)), octets }
     };
     (0..count).map(one).collect()
+}
+
+/// A client for batches that go this way.
+fn connect(listener: &Listener, adapter: Adapter, transfer: Transfer) -> Client {
+    let in_chunks = listener.kind != Kind::Lmtp && listener.offers("CHUNKING");
+    let config = match transfer {
+        Transfer::Automatic if in_chunks => listener.config(),
+        _ => listener.config_for_batches_after_data(),
+    };
+    listener.ready_client_with(adapter, config)
 }
 
 fn send(
@@ -60,7 +71,7 @@ fn each_message_of_a_batch_arrives_once() {
     everywhere(&Kind::ALL, |listener, adapter| {
         let many = matches!(listener.kind, Kind::Submission | Kind::Mx | Kind::Lmtp);
         let sent = messages(if many { 100 } else { 20 }, |_| &[ALICE]);
-        let mut client = listener.ready_client(adapter);
+        let mut client = connect(listener, adapter, Transfer::Automatic);
         let outcomes = send(&mut client, &sent, Transfer::Automatic, false);
         for outcome in &outcomes {
             let delivery = outcome.as_ref().unwrap();
@@ -93,7 +104,7 @@ fn quit_behind_the_last_message_loses_none() {
     everywhere(&[Kind::Submission, Kind::Mx, Kind::Lmtp], |listener, adapter| {
         for transfer in [Transfer::Data, Transfer::Automatic] {
             let sent = messages(10, |_| &[ALICE]);
-            let mut client = listener.ready_client(adapter);
+            let mut client = connect(listener, adapter, transfer);
             let outcomes = send(&mut client, &sent, transfer, true);
             assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
             assert_eq!(client.transcript().iter().filter(|line| *line == "C: QUIT").count(), 1);
@@ -113,7 +124,7 @@ fn every_third_recipient_refused_and_the_other_messages_arrive_once() {
             // Five refusals: servers have little patience with more.
             let sent =
                 messages(15, |number| if number % 3 == 2 { &["nobody@example.test"] } else { &[ALICE] });
-            let mut client = listener.ready_client(adapter);
+            let mut client = connect(listener, adapter, transfer);
             let outcomes = send(&mut client, &sent, transfer, false);
             for (number, outcome) in outcomes.iter().enumerate() {
                 match outcome {
@@ -137,7 +148,7 @@ fn one_refused_recipient_of_each_message_keeps_it_from_nobody_else() {
             return;
         }
         let sent = messages(5, |_| &["nobody@example.test", ALICE]);
-        let mut client = listener.ready_client(adapter);
+        let mut client = connect(listener, adapter, Transfer::Automatic);
         let outcomes = send(&mut client, &sent, Transfer::Automatic, false);
         for outcome in &outcomes {
             let states: Vec<_> = outcome.as_ref().unwrap().recipients.iter().map(|to| to.state).collect();
@@ -190,7 +201,7 @@ fn messages_of_many_sizes_go_one_behind_the_other() {
             Sent { token, envelope: envelope(&[ALICE]), octets }
         };
         let sent: Vec<Sent> = sizes.iter().map(one).collect();
-        let mut client = listener.ready_client(adapter);
+        let mut client = connect(listener, adapter, Transfer::Automatic);
         let outcomes = send(&mut client, &sent, Transfer::Automatic, false);
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
         client.quit().unwrap();
@@ -204,7 +215,7 @@ fn a_message_that_cannot_be_sent_stays_here_and_the_others_go() {
     everywhere(&[Kind::Mx], |listener, adapter| {
         let mut sent = messages(3, |_| &[ALICE]);
         sent[1].envelope = Envelope::from_strs(ALICE, &["j\u{f6}rg@example.test"]).unwrap();
-        let mut client = listener.ready_client(adapter);
+        let mut client = connect(listener, adapter, Transfer::Automatic);
         if client.capabilities().unwrap().supports(Extension::SmtpUtf8) {
             return;
         }

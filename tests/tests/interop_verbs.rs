@@ -7,7 +7,8 @@ use interop_support::mail::{Mailbox, assert_lock_step};
 use interop_support::{Kind, envelope, everywhere, message, plain, token};
 use smtp_proto::body::BodyKind;
 use smtp_proto::capabilities::Extension;
-use smtp_proto::connection::Quirks;
+use smtp_proto::connection::{Quirks, Stage};
+use smtp_proto::error::ProtocolError;
 use smtp_proto::flow::Envelope;
 use smtp_proto::params::{
     DeliverBy, MailParameters, NotifyOn, OutOfRange, RcptParameters, Ret, XClient, XClientAttribute,
@@ -181,7 +182,13 @@ fn xclient_speaks_for_another_client_and_an_attribute_not_offered_stays_here() {
                 let refused = Error::UnsupportedAttribute(XClientAttribute::Addr);
                 assert_eq!(client.xclient(&address).unwrap_err(), refused);
                 assert_eq!(client.transcript().len(), said);
-                client.xclient(&name).unwrap();
+                // It is smtp-sink, which says 250 in place of 220: no greeting, so no session to go on with.
+                let failure = client.xclient(&name).unwrap_err();
+                let Error::Protocol(ProtocolError::UnexpectedReply { stage: Stage::XClient, .. }) = failure
+                else {
+                    panic!("{failure:?}")
+                };
+                return;
             }
         }
         if listener.kind.wants_auth() {
@@ -208,12 +215,13 @@ fn etrn_is_answered_in_one_of_the_ways_of_its_rfc() {
             assert_eq!(client.etrn("example.test").unwrap_err(), Error::Unsupported(Extension::Etrn));
             return;
         }
-        let answer = match client.etrn("example.test") {
+        // Exim takes the argument for one of `exim -R` when it begins with "#", and nothing else.
+        let node = if listener.server.name == "exim" { "#example.test" } else { "example.test" };
+        let answer = match client.etrn(node) {
             Ok(reply) => EtrnAnswer::of(&reply),
             Err(Error::Refused { reply, .. }) => EtrnAnswer::of(&reply),
             Err(other) => panic!("{other:?}"),
         };
-        println!("{}: {answer:?}", listener.server.name);
         match &*listener.server.name {
             // Its flush service knows relay domains only.
             "postfix" => assert_eq!(answer, EtrnAnswer::NotAllowed),
@@ -239,7 +247,8 @@ fn vrfy_expn_and_help_are_read_as_what_they_say() {
         let expn = told(client.expand(ALICE));
         let help = told(client.help(""));
         match (name, VrfyAnswer::of(&vrfy)) {
-            ("sendmail", VrfyAnswer::Confirmed(user)) => assert_eq!(user.mailbox().unwrap().as_str(), ALICE),
+            // It relays, so it cannot know.
+            ("sendmail", VrfyAnswer::CannotVerify) => {}
             ("exim", VrfyAnswer::Confirmed(_)) => {}
             ("postfix" | "aiosmtpd" | "smtp-server" | "haraka", VrfyAnswer::CannotVerify) => {}
             ("smtp-sink", VrfyAnswer::Confirmed(_)) | ("opensmtpd", VrfyAnswer::Refused) => {}

@@ -182,10 +182,14 @@ fn has(path: &Path, mark: &str) -> bool {
     head(path).windows(mark.len()).any(|window| window == mark.as_bytes())
 }
 
+/// Its header section: a report on a message holds the subject of that message further down.
 fn head(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
     // One that cannot be read is on its way to another name.
     let _ = std::fs::File::open(path).map(|file| file.take(4096).read_to_end(&mut head));
+    let end_of = |mark: &[u8]| head.windows(mark.len()).position(|octets| octets == mark);
+    let end = [end_of(b"\n\n"), end_of(b"\n\r\n")].into_iter().flatten().min();
+    head.truncate(end.unwrap_or(head.len()));
     head
 }
 
