@@ -11,6 +11,7 @@ use interop_support::{Adapter, Client, Kind, Server, both, envelope, message, pl
 use smtp_proto::body::BodyFaultKind;
 use smtp_proto::connection::{Stage, TlsPolicy};
 use smtp_proto::flow::{Envelope, SendOptions, Transfer};
+use smtp_proto::params::XClient;
 use smtp_proto::{Config, Error, SendError};
 
 const ALICE: &str = "alice@example.test";
@@ -233,5 +234,22 @@ fn one_recipient_that_has_the_session_closed_leaves_the_others_untold() {
         let told: Vec<bool> = failure.recipients().iter().map(|outcome| outcome.reply.is_some()).collect();
         assert_eq!(told, [true, false, false]);
         Server::named("postfix").mailbox().assert_lacks(&token);
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn xclient_has_the_message_come_from_elsewhere() {
+    both(|adapter| {
+        let mut client = connect(adapter, "ACCESS");
+        let elsewhere = XClient::new().name("spike.example.test").unwrap().addr("192.0.2.7".parse().unwrap());
+        assert_eq!(client.xclient(&elsewhere).unwrap().code().get(), 220);
+        let token = token();
+        let message = message(&token, b"from elsewhere\r\n");
+        client.send(&envelope(&[ALICE]), &message).unwrap();
+        client.quit().unwrap();
+        let stored = std::fs::read(Server::named("postfix").mailbox().assert_has(&token, &message)).unwrap();
+        let stored = String::from_utf8_lossy(&stored);
+        assert!(stored.contains("(spike.example.test [192.0.2.7])"), "{stored}");
     });
 }

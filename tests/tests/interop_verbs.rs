@@ -215,9 +215,10 @@ fn etrn_is_answered_in_one_of_the_ways_of_its_rfc() {
             assert_eq!(client.etrn("example.test").unwrap_err(), Error::Unsupported(Extension::Etrn));
             return;
         }
-        // Exim takes the argument for one of `exim -R` when it begins with "#", and nothing else.
-        let node = if listener.server.name == "exim" { "#example.test" } else { "example.test" };
-        let answer = match client.etrn(node) {
+        // Each asks for a node of its own: Exim does not work on one twice at a time, and wants a "#" in front.
+        let node = format!("{}.example.test", token());
+        let node = if listener.server.name == "exim" { format!("#{node}") } else { node };
+        let answer = match client.etrn(&node) {
             Ok(reply) => EtrnAnswer::of(&reply),
             Err(Error::Refused { reply, .. }) => EtrnAnswer::of(&reply),
             Err(other) => panic!("{other:?}"),
