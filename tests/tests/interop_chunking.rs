@@ -115,3 +115,27 @@ fn twenty_five_megabytes_in_chunks_of_one_arrive_octet_for_octet() {
         listener.mailbox().assert_has(&token, &message);
     });
 }
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn a_first_chunk_that_does_not_wait_is_read_also_when_nobody_is_to_have_it() {
+    everywhere(&[Kind::Mx], |listener, adapter| {
+        if !listener.refuses("nobody") || !listener.offers("CHUNKING") {
+            return;
+        }
+        let mut client = listener.connect_with(adapter, listener.config().eager_chunks(true)).unwrap();
+        // The chunk is no command, though it looks like one.
+        let failure =
+            client.send_with(&envelope(&["nobody@example.test"]), b"XYZZY\r\n", chunks()).unwrap_err();
+        assert!(matches!(failure, SendError::Rejected { stage: Stage::Rcpt, .. }), "{failure:?}");
+        let transcript = client.transcript();
+        let position = |start: &str| transcript.iter().position(|line| line.starts_with(start)).unwrap();
+        let refused = transcript.iter().position(|line| line.starts_with("S: 550")).unwrap();
+        assert!(position("C: BDAT") < refused, "{transcript:#?}");
+        let token = token();
+        let message = message(&token, b"to somebody\r\n");
+        client.send_with(&envelope(&[ALICE]), &message, chunks()).unwrap();
+        client.quit().unwrap();
+        listener.mailbox().assert_has(&token, &message);
+    });
+}

@@ -68,8 +68,8 @@ fn failed_logins_do_not_slow_the_next_ones_down_here() {
 }
 
 /// The submission server dies of a transaction that begins behind DATA's dot (2.3.19: "assertion failed:
-/// (conn->state.pending_rcpt_cmds == 0)"). What it had of the message is then not known, and of the others it is;
-/// `Quirks::no_pipelining` and chunks are ways out.
+/// (conn->state.pending_rcpt_cmds == 0)"). What it had of the message is then not known, and of the others it is.
+/// Any other command in between, such as RSET, keeps it alive; so do `Quirks::no_pipelining` and chunks.
 #[test]
 #[ignore = "needs the servers of tests/interop/run"]
 fn a_server_that_dies_in_the_middle_of_a_batch_leaves_one_message_in_doubt_at_most() {
