@@ -226,3 +226,18 @@ fn a_message_that_cannot_be_sent_stays_here_and_the_others_go() {
         assert_arrived(&listener.mailbox(), &sent, &outcomes);
     });
 }
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn a_batch_that_is_read_while_it_is_sent_arrives() {
+    everywhere(&[Kind::Submission, Kind::Mx, Kind::Lmtp], |listener, adapter| {
+        let sent = messages(10, |_| &[ALICE]);
+        // Their sizes are not known, so they go after DATA.
+        let mut client = connect(listener, adapter, Transfer::Data);
+        let messages: Vec<_> = sent.iter().map(|sent| (sent.envelope.clone(), sent.octets.clone())).collect();
+        let outcomes = client.stream_all(&messages);
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+        client.quit().unwrap();
+        assert_arrived(&listener.mailbox(), &sent, &outcomes);
+    });
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use smtp_proto::body::BodyKind;
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::connection::{Connection, Timeouts, TlsPolicy};
 use smtp_proto::flow::{Body, Delivery, Envelope, SendOptions};
@@ -202,25 +203,40 @@ impl Client {
     ) -> Vec<Result<Delivery, SendError>> {
         match &mut self.inner {
             Inner::Blocking(client) => {
-                let message = |(envelope, body): &'_ (Envelope, Vec<u8>)| {
-                    smtp_blocking::Message::new(envelope.clone(), body.clone()).options(options)
-                };
-                let batch = client.send_all(messages.iter().map(message));
+                let message = |(to, body)| smtp_blocking::Message::new(to, body).options(options);
+                let batch = client.send_all(borrowed(messages).map(message));
                 let batch = if quit { batch.then_quit() } else { batch };
                 batch.map(|outcome| outcome.map_err(|error| error.into_kind())).collect()
             }
-            Inner::Tokio(runtime, client) => runtime.block_on(async {
-                let message = |(envelope, body): &'_ (Envelope, Vec<u8>)| {
-                    smtp_tokio::Message::new(envelope.clone(), body.clone()).options(options)
+            Inner::Tokio(runtime, client) => {
+                let message = |(to, body)| smtp_tokio::Message::new(to, body).options(options);
+                let batch = client.send_all(borrowed(messages).map(message));
+                runtime.block_on(outcomes(if quit { batch.then_quit() } else { batch }))
+            }
+        }
+    }
+
+    /// Sends messages in ASCII as they are read from readers, without waiting for each. Their sizes are not told.
+    pub(crate) fn stream_all(
+        &mut self,
+        messages: &[(Envelope, Vec<u8>)],
+    ) -> Vec<Result<Delivery, SendError>> {
+        let kind = BodyKind::SevenBit;
+        match &mut self.inner {
+            Inner::Blocking(client) => {
+                let message = |(to, body): (_, _)| {
+                    smtp_blocking::Message::stream(to, BufReader::with_capacity(50, body), kind, None)
                 };
-                let batch = client.send_all(messages.iter().map(message));
-                let mut batch = if quit { batch.then_quit() } else { batch };
-                let mut outcomes = Vec::new();
-                while let Some(outcome) = batch.next().await {
-                    outcomes.push(outcome.map_err(|error| error.into_kind()));
-                }
-                outcomes
-            }),
+                let batch = client.send_all(borrowed(messages).map(message));
+                batch.map(|outcome| outcome.map_err(|error| error.into_kind())).collect()
+            }
+            Inner::Tokio(runtime, client) => {
+                let message = |(to, body): (_, _)| {
+                    let reader = tokio::io::BufReader::with_capacity(50, body);
+                    smtp_tokio::Message::stream(to, reader, kind, None)
+                };
+                runtime.block_on(outcomes(client.send_all(borrowed(messages).map(message))))
+            }
         }
     }
 
@@ -334,6 +350,20 @@ impl Client {
             }),
         }
     }
+}
+
+fn borrowed(messages: &[(Envelope, Vec<u8>)]) -> impl Iterator<Item = (&Envelope, &[u8])> + Send {
+    messages.iter().map(|(envelope, body)| (envelope, &body[..]))
+}
+
+async fn outcomes(
+    mut batch: smtp_tokio::SendAll<'_, '_, tokio::net::TcpStream>,
+) -> Vec<Result<Delivery, SendError>> {
+    let mut outcomes = Vec::new();
+    while let Some(outcome) = batch.next().await {
+        outcomes.push(outcome.map_err(|error| error.into_kind()));
+    }
+    outcomes
 }
 
 /// The lines of a session; shown when a test fails while it is open.
