@@ -14,8 +14,8 @@ use interop_support::{
 };
 use smtp_proto::body::BodyKind;
 use smtp_proto::capabilities::{Capabilities, Extension};
-use smtp_proto::connection::{Stage, TlsPolicy};
-use smtp_proto::flow::{Body, SendOptions};
+use smtp_proto::connection::{Protocol, Stage, TlsPolicy};
+use smtp_proto::flow::{Body, SendOptions, Transfer};
 use smtp_proto::sasl::Credentials;
 use smtp_proto::{Config, Error, SendError};
 
@@ -199,7 +199,8 @@ fn messages_arrive_octet_for_octet() {
         let token = token();
         let message = message(&token, &awkward());
         let mut client = listener.ready_client(adapter);
-        client.send(&envelope(&["alice@example.test"]), &message).unwrap();
+        let options = SendOptions::default().transfer(Transfer::Data);
+        client.send_with(&envelope(&["alice@example.test"]), &message, options).unwrap();
         client.quit().unwrap();
         listener.mailbox().assert_has(&token, &message);
     });
@@ -261,7 +262,8 @@ fn one_call_sends_a_message() {
 #[ignore = "needs the servers of tests/interop/run"]
 fn an_lmtp_server_that_is_taken_for_an_smtp_server_gets_no_mail() {
     everywhere(&[Kind::Lmtp], |listener, adapter| {
-        let failure = listener.connect(adapter).noop().unwrap_err();
+        let config = listener.config().protocol(Protocol::Smtp);
+        let failure = listener.connect_with(adapter, config).unwrap().noop().unwrap_err();
         let Error::Refused { stage: Stage::Ehlo | Stage::Helo, reply } = failure else {
             panic!("{failure:?}")
         };

@@ -9,6 +9,7 @@ use interop_support::client::{tls_config, tls_config_with_certificate};
 use interop_support::{Client, Kind, Server, both, envelope, message, token};
 use smtp_proto::Error;
 use smtp_proto::capabilities::Extension;
+use smtp_proto::flow::SendOptions;
 
 #[test]
 #[ignore = "needs the servers of tests/interop/run"]
@@ -64,5 +65,27 @@ fn quit_waits_for_the_reply_that_it_holds_back() {
         let started = Instant::now();
         client.quit().unwrap();
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    });
+}
+
+/// It closes a session with more than ten commands that are not of mail (`smtp_accept_max_nonmail`); the RSET between
+/// two messages in chunks is none of those.
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn rset_between_messages_in_chunks_is_no_command_too_many() {
+    both(|adapter| {
+        let exim = Server::named("exim");
+        let mut client = exim.listener(Kind::Mx).unwrap().connect(adapter);
+        let tokens: Vec<String> = (0..30).map(|_| token()).collect();
+        let octets: Vec<Vec<u8>> = tokens.iter().map(|token| message(token, b"in chunks\r\n")).collect();
+        let to = envelope(&["alice@example.test"]);
+        let sent: Vec<_> = octets.iter().map(|octets| (to.clone(), octets.clone())).collect();
+        let outcomes = client.send_all(&sent, SendOptions::default(), false);
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+        let resets = client.transcript().iter().filter(|line| *line == "C: RSET").count();
+        assert!(resets > 10, "{resets}");
+        client.quit().unwrap();
+        let each = tokens.iter().zip(&octets).map(|(token, octets)| (&**token, &**octets));
+        exim.mailbox().assert_has_each_once(each);
     });
 }

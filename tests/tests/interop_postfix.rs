@@ -10,7 +10,8 @@ use interop_support::mail::assert_lock_step;
 use interop_support::{Adapter, Client, Kind, Server, both, envelope, message, plain, plain_config, token};
 use smtp_proto::body::BodyFaultKind;
 use smtp_proto::connection::{Stage, TlsPolicy};
-use smtp_proto::flow::Envelope;
+use smtp_proto::flow::{Envelope, SendOptions, Transfer};
+use smtp_proto::params::XClient;
 use smtp_proto::{Config, Error, SendError};
 
 const ALICE: &str = "alice@example.test";
@@ -74,7 +75,7 @@ fn too_many_recipients_are_refused_for_now_and_the_others_get_the_message() {
         let fourth = delivery.recipients.last().unwrap();
         let reply = fourth.reply.as_ref().unwrap();
         assert_eq!((reply.code().get(), reply.enhanced().unwrap().to_string().as_str()), (452, "4.5.3"));
-        assert!(fourth.is_transient());
+        assert!(fourth.is_transient() && fourth.is_one_too_many());
         client.quit().unwrap();
         Server::named("postfix").mailbox().assert_has(&token, &message);
     });
@@ -190,7 +191,9 @@ fn a_refusal_at_each_command_is_told_from_a_session_closed_there() {
             let mut client = connect(adapter, "ACCESS");
             let token = token();
             let message = message(&token, b"refused\r\n");
-            let failure = client.send(&from(sender, &[recipient]), &message).unwrap_err();
+            // In chunks the refusal of DATA would be one of the message.
+            let options = SendOptions::default().transfer(Transfer::Data);
+            let failure = client.send_with(&from(sender, &[recipient]), &message, options).unwrap_err();
             assert_eq!(verdict(&failure), expected, "{sender} {recipient}");
             // A refusal leaves the session, unless the server closed it for that.
             let (what, _, code, _) = expected;
@@ -212,6 +215,8 @@ fn mailboxes_that_are_full_for_now_do_not_keep_the_others_from_the_message() {
         let outcomes: Vec<(bool, bool)> =
             delivery.recipients.iter().map(|to| (to.is_accepted(), to.is_transient())).collect();
         assert_eq!(outcomes, [(false, true), (true, false), (false, true)]);
+        let too_many: Vec<bool> = delivery.recipients.iter().map(|to| to.is_one_too_many()).collect();
+        assert_eq!(too_many, [false, false, true]);
         client.quit().unwrap();
         Server::named("postfix").mailbox().assert_has(&token, &message);
     });
@@ -229,5 +234,22 @@ fn one_recipient_that_has_the_session_closed_leaves_the_others_untold() {
         let told: Vec<bool> = failure.recipients().iter().map(|outcome| outcome.reply.is_some()).collect();
         assert_eq!(told, [true, false, false]);
         Server::named("postfix").mailbox().assert_lacks(&token);
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn xclient_has_the_message_come_from_elsewhere() {
+    both(|adapter| {
+        let mut client = connect(adapter, "ACCESS");
+        let elsewhere = XClient::new().name("spike.example.test").unwrap().addr("192.0.2.7".parse().unwrap());
+        assert_eq!(client.xclient(&elsewhere).unwrap().code().get(), 220);
+        let token = token();
+        let message = message(&token, b"from elsewhere\r\n");
+        client.send(&envelope(&[ALICE]), &message).unwrap();
+        client.quit().unwrap();
+        let stored = std::fs::read(Server::named("postfix").mailbox().assert_has(&token, &message)).unwrap();
+        let stored = String::from_utf8_lossy(&stored);
+        assert!(stored.contains("(spike.example.test [192.0.2.7])"), "{stored}");
     });
 }

@@ -3,9 +3,12 @@
 
 mod interop_support;
 
+use std::time::{Duration, Instant};
+
+use interop_support::client::patience;
 use interop_support::{Adapter, Client, Kind, Server, both, envelope, message, plain, plain_config, token};
 use smtp_proto::capabilities::Extension;
-use smtp_proto::connection::Stage;
+use smtp_proto::connection::{Stage, TimeoutPhase};
 use smtp_proto::error::ProtocolError;
 use smtp_proto::flow::{Body, Delivery};
 use smtp_proto::{Error, SendError};
@@ -169,5 +172,24 @@ fn a_refusal_in_the_middle_of_the_message_is_heard_and_nothing_is_delivered() {
         let body = Body::Stream { kind: smtp_proto::body::BodyKind::SevenBit, size: None };
         let failure = client.stream(&envelope(&["alice@example.test"]), &large, body).unwrap_err();
         assert!(failure.is_safe_to_retry(), "{failure:?}");
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of tests/interop/run"]
+fn a_server_that_stops_reading_is_left_at_the_deadline() {
+    both(|adapter| {
+        let large = message(&token(), &b"0123456789012345678901234567890123456789\r\n".repeat(750_000));
+        let mut timeouts = patience();
+        timeouts.data_block = Duration::from_secs(1);
+        let config = plain_config().timeouts(timeouts);
+        let mut client =
+            Client::connect(adapter, &Server::named("smtp-sink").address("DEAF"), config).unwrap();
+        let started = Instant::now();
+        let failure = client.send(&envelope(&["alice@example.test"]), &large).unwrap_err();
+        let SendError::NotSent { cause: Error::Timeout(phase), .. } = failure else { panic!("{failure:?}") };
+        assert_eq!(phase, TimeoutPhase::DataBlock);
+        assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+        assert_eq!(client.noop().unwrap_err(), Error::Poisoned);
     });
 }

@@ -36,6 +36,7 @@ SINK_FAULTS=(
     "DOT_CLOSE -q ."
     "QUIT_CLOSE -q QUIT"
     "EARLY -A 0"                   # refuses in the middle of the message
+    "DEAF -H 30"                   # stops reading after DATA
     "SLOW -w 1"                    # waits a second after DATA
 )
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use smtp_proto::body::BodyKind;
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::connection::{Connection, Timeouts, TlsPolicy};
 use smtp_proto::flow::{Body, Delivery, Envelope, SendOptions};
+use smtp_proto::params::XClient;
 use smtp_proto::sasl::{Credentials, Mechanism};
 use smtp_proto::{Config, Error, Reply, SendError};
 
@@ -192,6 +194,64 @@ impl Client {
         either!(self.send_with(envelope, message, options))
     }
 
+    /// Sends messages without waiting for each; `quit` says QUIT behind the last.
+    pub(crate) fn send_all(
+        &mut self,
+        messages: &[(Envelope, Vec<u8>)],
+        options: SendOptions,
+        quit: bool,
+    ) -> Vec<Result<Delivery, SendError>> {
+        match &mut self.inner {
+            Inner::Blocking(client) => {
+                let message = |(to, body)| smtp_blocking::Message::new(to, body).options(options);
+                let batch = client.send_all(borrowed(messages).map(message));
+                let batch = if quit { batch.then_quit() } else { batch };
+                batch.map(|outcome| outcome.map_err(|error| error.into_kind())).collect()
+            }
+            Inner::Tokio(runtime, client) => {
+                let message = |(to, body)| smtp_tokio::Message::new(to, body).options(options);
+                let batch = client.send_all(borrowed(messages).map(message));
+                runtime.block_on(outcomes(if quit { batch.then_quit() } else { batch }))
+            }
+        }
+    }
+
+    /// Sends messages in ASCII as they are read from readers, without waiting for each. Their sizes are not told.
+    pub(crate) fn stream_all(
+        &mut self,
+        messages: &[(Envelope, Vec<u8>)],
+    ) -> Vec<Result<Delivery, SendError>> {
+        let kind = BodyKind::SevenBit;
+        match &mut self.inner {
+            Inner::Blocking(client) => {
+                let message = |(to, body): (_, _)| {
+                    smtp_blocking::Message::stream(to, BufReader::with_capacity(50, body), kind, None)
+                };
+                let batch = client.send_all(borrowed(messages).map(message));
+                batch.map(|outcome| outcome.map_err(|error| error.into_kind())).collect()
+            }
+            Inner::Tokio(runtime, client) => {
+                let message = |(to, body): (_, _)| {
+                    let reader = tokio::io::BufReader::with_capacity(50, body);
+                    smtp_tokio::Message::stream(to, reader, kind, None)
+                };
+                runtime.block_on(outcomes(client.send_all(borrowed(messages).map(message))))
+            }
+        }
+    }
+
+    pub(crate) fn etrn(&mut self, node: &str) -> Result<Reply, Error> {
+        either!(self.etrn(node))
+    }
+
+    pub(crate) fn xclient(&mut self, xclient: &XClient) -> Result<Reply, Error> {
+        either!(self.xclient(xclient))
+    }
+
+    pub(crate) fn renew_hello(&mut self) -> Result<Reply, Error> {
+        either!(self.renew_hello())
+    }
+
     pub(crate) fn verify(&mut self, user: &str) -> Result<Reply, Error> {
         either!(self.verify(user))
     }
@@ -238,14 +298,25 @@ impl Client {
         message: &[u8],
         body: Body<'_>,
     ) -> Result<Delivery, SendError> {
-        let options = SendOptions::default();
+        self.stream_with(envelope, message, body, SendOptions::default(), 5)
+    }
+
+    /// Sends a message as it is read from a reader, so many octets at a time.
+    pub(crate) fn stream_with(
+        &mut self,
+        envelope: &Envelope,
+        message: &[u8],
+        body: Body<'_>,
+        options: SendOptions,
+        piece: usize,
+    ) -> Result<Delivery, SendError> {
         match &mut self.inner {
             Inner::Blocking(client) => {
-                let mut reader = BufReader::with_capacity(5, message);
+                let mut reader = BufReader::with_capacity(piece, message);
                 client.send_stream(envelope, &mut reader, body, options).map_err(|error| error.into_kind())
             }
             Inner::Tokio(runtime, client) => {
-                let mut reader = tokio::io::BufReader::with_capacity(5, message);
+                let mut reader = tokio::io::BufReader::with_capacity(piece, message);
                 let sent = client.send_stream(envelope, &mut reader, body, options);
                 runtime.block_on(sent).map_err(|error| error.into_kind())
             }
@@ -279,6 +350,20 @@ impl Client {
             }),
         }
     }
+}
+
+fn borrowed(messages: &[(Envelope, Vec<u8>)]) -> impl Iterator<Item = (&Envelope, &[u8])> + Send {
+    messages.iter().map(|(envelope, body)| (envelope, &body[..]))
+}
+
+async fn outcomes(
+    mut batch: smtp_tokio::SendAll<'_, '_, tokio::net::TcpStream>,
+) -> Vec<Result<Delivery, SendError>> {
+    let mut outcomes = Vec::new();
+    while let Some(outcome) = batch.next().await {
+        outcomes.push(outcome.map_err(|error| error.into_kind()));
+    }
+    outcomes
 }
 
 /// The lines of a session; shown when a test fails while it is open.

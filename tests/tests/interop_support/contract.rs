@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use smtp_proto::connection::TlsPolicy;
+use smtp_proto::connection::{Protocol, Quirks, TlsPolicy};
 use smtp_proto::{Config, Error};
 
 use super::client::{Adapter, Client, patience};
@@ -41,6 +41,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [Self::Submission, Self::Smtps, Self::Clear, Self::Mx, Self::Lmtp];
     /// Those that speak SMTP.
     pub(crate) const SMTP: [Self; 4] = [Self::Submission, Self::Smtps, Self::Clear, Self::Mx];
     /// Where mail is taken after AUTH only.
@@ -124,7 +126,8 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(crate) fn config(&self) -> Config {
-        Config::new("localhost").tls(self.kind.policy()).timeouts(patience())
+        let protocol = if self.kind == Kind::Lmtp { Protocol::Lmtp } else { Protocol::Smtp };
+        Config::new("localhost").tls(self.kind.policy()).protocol(protocol).timeouts(patience())
     }
 
     pub(crate) fn connect(&self, adapter: Adapter) -> Client {
@@ -137,7 +140,12 @@ impl Listener {
 
     /// Connected, and authenticated where mail needs that.
     pub(crate) fn ready_client(&self, adapter: Adapter) -> Client {
-        let mut client = self.connect(adapter);
+        self.ready_client_with(adapter, self.config())
+    }
+
+    /// [`ready_client`](Self::ready_client), with settings of the test's own.
+    pub(crate) fn ready_client_with(&self, adapter: Adapter, config: Config) -> Client {
+        let mut client = self.connect_with(adapter, config).unwrap();
         if self.kind.wants_auth() {
             let offered = client.capabilities().unwrap();
             let offered = offered.get("AUTH").unwrap_or_default();
@@ -145,6 +153,18 @@ impl Listener {
             client.auth(&mut *mechanism).unwrap();
         }
         client
+    }
+
+    /// Settings for a batch that goes after DATA. RFC 2920 §3.1 lets MAIL follow the end of a message in one group,
+    /// and two servers cannot have it: their own tests show what they do.
+    pub(crate) fn config_for_batches_after_data(&self) -> Config {
+        let one_by_one = match &*self.server.name {
+            "haraka" => true,
+            "dovecot" => self.kind != Kind::Lmtp,
+            _ => false,
+        };
+        let quirks = if one_by_one { Quirks::new().no_pipelining() } else { Quirks::new() };
+        self.config().quirks(quirks)
     }
 
     fn prefix(&self) -> &'static str {
@@ -162,6 +182,13 @@ impl Listener {
         refused.split(' ').any(|name| name == local_part)
     }
 
+    /// Whether it advertises this keyword in clear text: what matters for mail is offered there as well.
+    pub(crate) fn offers(&self, keyword: &str) -> bool {
+        let kind = if self.kind == Kind::Smtps { Kind::Submission } else { self.kind };
+        let lines = self.server.get(&format!("{}_EHLO", kind.variable())).unwrap_or_default();
+        lines.split('|').any(|line| line.split(' ').next() == Some(keyword))
+    }
+
     /// What it should advertise, sorted; `None` where that is not laid down.
     pub(crate) fn advertised(&self, when: When) -> Option<Vec<String>> {
         let of = |kind: Kind| self.server.get(&format!("{}_EHLO{}", kind.variable(), when.suffix()));
@@ -176,6 +203,7 @@ impl Listener {
 pub(crate) enum When {
     InClear,
     UnderTls,
+    AfterAuth,
 }
 
 impl When {
@@ -183,6 +211,7 @@ impl When {
         match self {
             When::InClear => "",
             When::UnderTls => "_TLS",
+            When::AfterAuth => "_AUTH",
         }
     }
 }

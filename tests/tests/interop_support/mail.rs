@@ -1,5 +1,6 @@
 //! Messages, and the folders where servers leave them.
 
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -101,6 +102,48 @@ impl Mailbox {
         assert_eq!(self.find(token), None);
     }
 
+    /// Waits until the messages with these subjects are there, compares them with what was sent, and sees to it that
+    /// none came twice.
+    pub(crate) fn assert_has_each_once<'s>(&self, sent: impl IntoIterator<Item = (&'s str, &'s [u8])>) {
+        let sent: Vec<(&str, &[u8])> = sent.into_iter().collect();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let arrived = self.by_subject();
+            let stored = |token: &str| match arrived.get(token).map(Vec::as_slice) {
+                None => None,
+                Some([path]) => std::fs::read(path).ok(),
+                Some(paths) => panic!("{token} arrived {} times", paths.len()),
+            };
+            let is_there =
+                |token: &str, sent: &[u8]| stored(token).is_some_and(|stored| self.is_same(&stored, sent));
+            let missing = sent.iter().filter(|(token, sent)| !is_there(token, sent));
+            let missing: Vec<&str> = missing.map(|(token, _)| *token).collect();
+            let [first, ..] = missing[..] else { return };
+            if Instant::now() > deadline {
+                let octets = stored(first).map(|stored| stored.escape_ascii().to_string());
+                panic!(
+                    "{} of {} did not arrive as sent, {first} came as {octets:?}",
+                    missing.len(),
+                    sent.len()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// The files by the subject of the message in them.
+    fn by_subject(&self) -> HashMap<String, Vec<PathBuf>> {
+        let mut files: HashMap<String, Vec<PathBuf>> = HashMap::new();
+        for file in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let head = String::from_utf8_lossy(&head(&file.path())).into_owned();
+            let subject = head.split("\nSubject: ").nth(1).and_then(|rest| rest.lines().next());
+            if let Some(subject) = subject.filter(|_| is_message(&file.path())) {
+                files.entry(subject.to_owned()).or_default().push(file.path());
+            }
+        }
+        files
+    }
+
     fn expected(&self, sent: &[u8]) -> Vec<u8> {
         let body = sent.windows(4).position(|octets| octets == b"\r\n\r\n").map_or(0, |at| at + 2);
         let lf = |octets: &[u8]| octets.iter().copied().filter(|&octet| octet != b'\r').collect();
@@ -136,9 +179,18 @@ fn is_message(path: &Path) -> bool {
 }
 
 fn has(path: &Path, mark: &str) -> bool {
+    head(path).windows(mark.len()).any(|window| window == mark.as_bytes())
+}
+
+/// Its header section: a report on a message holds the subject of that message further down.
+fn head(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
-    let read = std::fs::File::open(path).map(|file| file.take(4096).read_to_end(&mut head));
-    read.is_ok() && head.windows(mark.len()).any(|window| window == mark.as_bytes())
+    // One that cannot be read is on its way to another name.
+    let _ = std::fs::File::open(path).map(|file| file.take(4096).read_to_end(&mut head));
+    let end_of = |mark: &[u8]| head.windows(mark.len()).position(|octets| octets == mark);
+    let end = [end_of(b"\n\n"), end_of(b"\n\r\n")].into_iter().flatten().min();
+    head.truncate(end.unwrap_or(head.len()));
+    head
 }
 
 /// Where the end of `stored` first differs from `expected`.

@@ -14,7 +14,9 @@ pub(crate) use client::{Adapter, Client, plain_config};
 pub(crate) use contract::{Kind, Listener, Server, servers};
 pub(crate) use mail::{awkward, envelope, message, token};
 
-use smtp_proto::sasl::{CramMd5, Login, Mechanism, Plain};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use smtp_proto::sasl::{CramMd5, Login, Mechanism, Nonce, Plain, ScramSha256};
 
 /// The mechanisms that the library has and the server offers, for the user that may log in.
 pub(crate) fn mechanisms(offered: &str, password: &str) -> Vec<Box<dyn Mechanism>> {
@@ -22,8 +24,18 @@ pub(crate) fn mechanisms(offered: &str, password: &str) -> Vec<Box<dyn Mechanism
         Box::new(Plain::new("", "alice", password, "localhost")),
         Box::new(Login::new("alice", password, "localhost")),
         Box::new(CramMd5::new("alice", password)),
+        Box::new(ScramSha256::new("alice", password, "localhost", nonce())),
     ];
     all.into_iter().filter(|mechanism| offered.split(' ').any(|name| name == mechanism.name())).collect()
+}
+
+/// One that was not used before: enough for a test, and for nothing else.
+fn nonce() -> Nonce {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut octets = [0; 18];
+    octets[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    octets[8..12].copy_from_slice(&std::process::id().to_be_bytes());
+    Nonce::from_entropy(octets)
 }
 
 /// The user that may log in, by the mechanism that most servers know.
