@@ -137,7 +137,8 @@ impl<S: Stream> Client<S> {
         }
     }
 
-    /// Calls `hook` for each line said from now on, secrets redacted.
+    /// Calls `hook` for each line said from now on, secrets redacted. [`connect`](Self::connect) has read the
+    /// greeting by then, [`new`](Self::new) has not.
     pub fn set_transcript(
         &mut self,
         hook: impl FnMut(TranscriptEntry<'_>) + std::marker::Send + Sync + 'static,
@@ -412,7 +413,8 @@ impl<S: Stream> Client<S> {
     /// Sends a message as it is read from `reader`; `body` says what is known of it beforehand.
     ///
     /// # Errors
-    /// As [`send`](Self::send); a failing reader leaves the message not sent and the connection closed.
+    /// As [`send`](Self::send); a failing reader leaves the message not sent, and after DATA the
+    /// connection closed.
     pub fn send_stream(
         &mut self,
         envelope: &Envelope,
@@ -429,8 +431,10 @@ impl<S: Stream> Client<S> {
     /// most one round trip a message, with CHUNKING one for each window of them.
     ///
     /// The returned iterator gives one outcome a message, in order, and it is what moves the batch on: a message
-    /// is taken from `messages` when it can be begun, so that a source that blocks delays the outcomes of those
-    /// before it. After the connection has broken every further message is not sent; stop asking to keep them.
+    /// is taken from `messages` when it can be begun, and what it begins with leaves in the same write as the end of
+    /// the one before. So a source that blocks holds back the end of the message before it, and all outcomes: give it
+    /// messages that are at hand, or use `smtp-tokio`, whose `send_each` waits for both. After the connection has
+    /// broken every further message is not sent; stop asking to keep them ([`SendAll::connection`] tells).
     ///
     /// ```no_run
     /// # use smtp_blocking::{Client, Config};

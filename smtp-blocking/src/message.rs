@@ -31,7 +31,7 @@ pub struct Message<'m> {
 
 enum Content<'m> {
     Whole(Cow<'m, [u8]>),
-    Reader { reader: Box<dyn BufRead + 'm>, kind: BodyKind, size: Option<u64> },
+    Reader { reader: Box<dyn BufRead + Send + 'm>, kind: BodyKind, size: Option<u64> },
 }
 
 impl<'m> Message<'m> {
@@ -45,7 +45,7 @@ impl<'m> Message<'m> {
     /// reader fails the message is not sent.
     pub fn stream(
         envelope: impl Into<Cow<'m, Envelope>>,
-        reader: impl BufRead + 'm,
+        reader: impl BufRead + Send + 'm,
         kind: BodyKind,
         size: Option<u64>,
     ) -> Self {

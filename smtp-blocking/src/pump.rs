@@ -48,6 +48,8 @@ pub(crate) struct Pump<S: Stream> {
     write_broken: bool,
     /// The error underneath the connection's failure.
     io: Option<io::Error>,
+    /// Why the source of a body failed.
+    source_io: Option<io::Error>,
     /// A flow is running; still set at the next call, it was torn out of its work by a panic.
     busy: bool,
     /// When octets last came, or were looked for in vain.
@@ -72,6 +74,7 @@ impl<S: Stream> Pump<S> {
             facing: false,
             write_broken: false,
             io: None,
+            source_io: None,
             busy: false,
             heard: Instant::now(),
         }
@@ -114,10 +117,11 @@ impl<S: Stream> Pump<S> {
         progress
     }
 
-    /// The error underneath the connection's failure. What went wrong with a transport that works all the same is
-    /// no reason for a refusal.
+    /// The error underneath a failure: that of the source of a body, or of the connection. What went wrong with a
+    /// transport that works all the same is no reason for a refusal.
     pub(crate) fn take_io(&mut self) -> Option<io::Error> {
-        self.io.take().filter(|_| self.connection.failure().is_some())
+        let io = self.io.take().filter(|_| self.connection.failure().is_some());
+        self.source_io.take().or(io)
     }
 
     /// Notes an error that is no reason of its own: the connection's failure will name what it means.
@@ -154,7 +158,7 @@ impl<S: Stream> Pump<S> {
                 Ok(_) => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.note(error);
+                    self.source_io = Some(error);
                     return self.connection.fail_body();
                 }
             }

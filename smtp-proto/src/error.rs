@@ -49,7 +49,7 @@ pub enum Error {
         max: u64,
     },
     /// The message's octets break the rules given for it. Found before MAIL, nothing was queued; found in
-    /// the middle of a streamed body, the connection is poisoned and the message not sent.
+    /// the middle of a streamed body, the message is not sent; after DATA the connection is poisoned as well.
     Body(BodyFault),
     /// The mechanism refused to begin, no token was to be had for it, or the server did not prove itself to it. No
     /// secret left after that.

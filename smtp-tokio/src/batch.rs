@@ -70,8 +70,22 @@ impl<'c, 'm, S: Stream> SendAll<'c, 'm, S> {
             Err(never) => match *never.kind() {},
         };
         self.over = outcome.is_none();
-        let io = self.client.pump.take_io();
-        outcome.map(|outcome| outcome.map_err(|error| Error::new(error, io)))
+        outcome.map(|outcome| {
+            outcome.map_err(|error| {
+                let (pump, cause) = (&mut self.client.pump, error.cause());
+                let blamed =
+                    pump.connection.failure().is_some() || cause == Some(&smtp_proto::Error::BodySource);
+                let io = if blamed { pump.take_io() } else { None };
+                Error::new(error, io)
+            })
+        })
+    }
+
+    /// The machine underneath, for what it knows: whether it has [failed](Connection::failure), before a message
+    /// is taken that will not be sent.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.client.pump.connection
     }
 
     /// The first message's outcome when there is no session to send it in.

@@ -164,7 +164,8 @@ impl<S: Stream> Client<S> {
         }
     }
 
-    /// Calls `hook` for each line said from now on, secrets redacted.
+    /// Calls `hook` for each line said from now on, secrets redacted. [`connect`](Self::connect) has read the
+    /// greeting by then, [`new`](Self::new) has not.
     pub fn set_transcript(
         &mut self,
         hook: impl FnMut(TranscriptEntry<'_>) + std::marker::Send + Sync + 'static,
@@ -521,7 +522,8 @@ impl<S: Stream> Client<S> {
     /// Sends a message as it is read from `reader`; `body` says what is known of it beforehand.
     ///
     /// # Errors
-    /// As [`send`](Self::send); a failing reader leaves the message not sent and the connection closed.
+    /// As [`send`](Self::send); a failing reader leaves the message not sent, and after DATA the
+    /// connection closed.
     ///
     /// # Cancel safety
     /// Dropping the future ends the connection; [`may_have_been_delivered`](Self::may_have_been_delivered)
@@ -543,7 +545,7 @@ impl<S: Stream> Client<S> {
     ///
     /// What it returns gives one outcome a message, in order, and it is what moves the batch on: a message is
     /// taken from `messages` when it can be begun. After the connection has broken every further message is not
-    /// sent; stop asking to keep them.
+    /// sent; stop asking to keep them ([`SendAll::connection`] tells).
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -569,7 +571,8 @@ impl<S: Stream> Client<S> {
         SendAll::new(self, Ready(messages.into_iter()))
     }
 
-    /// As [`send_all`](Self::send_all), with messages that come one by one: a channel, a queue. While none is there
+    /// As [`send_all`](Self::send_all), with messages that come one by one out of a [`futures_core::Stream`]: a queue,
+    /// or a tokio channel, which the `ReceiverStream` of the crate `tokio-stream` makes one. While no message is there
     /// the outcomes of those before it are told as they come.
     pub fn send_each<'m, M>(&mut self, messages: M) -> SendAll<'_, 'm, S>
     where

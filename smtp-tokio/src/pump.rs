@@ -46,6 +46,8 @@ pub(crate) struct Pump<S: Stream> {
     spill: VecDeque<u8>,
     /// The error underneath the connection's failure.
     io: Option<io::Error>,
+    /// Why the source of a body failed.
+    source_io: Option<io::Error>,
     /// A job is running; still set at the next call, it was torn out of its work.
     busy: bool,
     /// A piece of a body is being supplied, and would be lost with the future.
@@ -99,6 +101,7 @@ impl<S: Stream> Pump<S> {
             write_broken: false,
             spill: VecDeque::new(),
             io: None,
+            source_io: None,
             busy: false,
             torn: false,
         }
@@ -164,10 +167,11 @@ impl<S: Stream> Pump<S> {
         }
     }
 
-    /// The error underneath the connection's failure. What went wrong with a transport that works all the same is
-    /// no reason for a refusal.
+    /// The error underneath a failure: that of the source of a body, or of the connection. What went wrong with a
+    /// transport that works all the same is no reason for a refusal.
     pub(crate) fn take_io(&mut self) -> Option<io::Error> {
-        self.io.take().filter(|_| self.connection.failure().is_some())
+        let io = self.io.take().filter(|_| self.connection.failure().is_some());
+        self.source_io.take().or(io)
     }
 
     /// Does the TLS handshake in the time that the connection allows for it.
@@ -211,7 +215,7 @@ impl<S: Stream> Pump<S> {
             Some(Ok(piece)) => piece,
             Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => return,
             Some(Err(error)) => {
-                self.note(error);
+                self.source_io = Some(error);
                 return self.connection.fail_body();
             }
             None => return,

@@ -423,3 +423,23 @@ fn s15_a_hundred_messages_through_the_window() {
     assert_eq!(accepted, [true; 100]);
     assert_eq!(most, 16);
 }
+
+/// Haraka answers every command behind a message's end with 503, as a defence against smuggled messages.
+#[test]
+fn a_server_that_takes_nothing_behind_a_message_gets_the_next_alone() {
+    let mail =
+        |n: usize| format!("C: MAIL FROM:<alice@example.org>\nC: RCPT TO:<bob{n}@example.net>\nC: DATA\n");
+    let taken = "S: 250 ok\nS: 250 ok\nS: 354 go\n";
+    let script = format!(
+        "{}{}{taken}C: 1\nC: .\n{}S: 250 queued as A\nS: 503 early\nS: 503 early\nS: 503 early\nC: RSET\nS: 250 ok\n\
+         {}{taken}C: 2\nC: .\nS: 250 queued as B\n{}{taken}C: 3\nC: .\nS: 503 really not\n",
+        hello(&["PIPELINING"]),
+        mail(1),
+        mail(2),
+        mail(2),
+        mail(3),
+    );
+    let outcomes = clear(&script).run(|session| send_all(session, &messages(3), false));
+    assert!(outcomes[0].is_ok() && outcomes[1].is_ok(), "{outcomes:?}");
+    assert!(matches!(outcomes[2], Err(SendError::Rejected { stage: Stage::EndOfData, .. })), "{outcomes:?}");
+}

@@ -4,8 +4,11 @@
 mod common;
 
 use common::{BODY, BODY_LINES, FROM, clear, hello};
+use smtp_proto::body::BodyKind;
+use smtp_proto::capabilities::Limit;
 use smtp_proto::connection::Stage;
-use smtp_proto::flow::{Body, Envelope, RecipientPolicy, SendError, SendOptions};
+use smtp_proto::error::{Error, Misuse};
+use smtp_proto::flow::{Body, Envelope, RecipientPolicy, SendError, SendOptions, Transfer, queue_id};
 use smtp_tests::script::{Mode, envelope};
 
 const MAIL: &str = "C: MAIL FROM:<alice@example.org>\n";
@@ -183,4 +186,49 @@ fn check_s10(rcpts: &[u16], data: End, dot: End, all: bool, pipelining: bool) {
 fn s10_the_policies_are_two() {
     assert_eq!(SendOptions::default().recipients, RecipientPolicy::Any);
     assert_eq!(SendOptions::all_or_nothing().recipients, RecipientPolicy::All);
+}
+
+/// RFC 9422: more recipients than the server takes at a time are refused before anything is sent, or split on request.
+#[test]
+fn an_envelope_larger_than_rcptmax_is_split_on_request_only() {
+    let keywords = &["PIPELINING", "LIMITS RCPTMAX=2"];
+    let mail = |recipients: &[usize]| {
+        let rcpts: String = recipients.iter().map(|&i| rcpt(i)).collect();
+        format!("C: MAIL FROM:<alice@example.org>\n{rcpts}C: DATA\n")
+    };
+    let ok = |n: usize| "S: 250 ok\n".repeat(n);
+    let script = format!(
+        "{}{}{}S: 354 go\n{BODY_LINES}{}S: 250 queued as A\n{}S: 354 go\n{BODY_LINES}S: 250 queued as B\n",
+        hello(keywords),
+        mail(&[0, 1]),
+        ok(3),
+        mail(&[2]),
+        ok(2),
+    );
+    let split = SendOptions::default().split(true).transfer(Transfer::Data);
+    let delivery = clear(&script)
+        .run(|session| {
+            session.open().unwrap();
+            session.send_with(&to(3), Body::Whole(BODY), split, &[BODY])
+        })
+        .unwrap();
+    assert_eq!(delivery.queue_id(), Some("A"));
+    let ids = delivery.recipients.iter().map(|outcome| queue_id(outcome.verdict.as_ref().unwrap()));
+    assert_eq!(ids.collect::<Vec<_>>(), [Some("A"), Some("A"), Some("B")]);
+
+    let refused = |body: Body<'_>, options: SendOptions| {
+        clear(&hello(keywords)).run(|session| {
+            session.open().unwrap();
+            match session.send_with(&to(3), body, options, &[]) {
+                Err(SendError::NotSent { cause, .. }) => cause,
+                other => panic!("{other:?}"),
+            }
+        })
+    };
+    let whole = Body::Whole(BODY);
+    let stream = Body::Stream { kind: BodyKind::SevenBit, size: None };
+    let limit = Error::LimitReached { limit: Limit::RcptMax, max: 2 };
+    assert_eq!(refused(whole, SendOptions::default()), limit);
+    assert_eq!(refused(whole, SendOptions::all_or_nothing().split(true)), Misuse::SplitAllOrNothing.into());
+    assert_eq!(refused(stream, split), Misuse::SplitStream.into());
 }

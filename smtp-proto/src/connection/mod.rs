@@ -48,7 +48,8 @@ use pipeline::Pipeline;
 /// # Contract
 ///
 /// - **Octets in.** [`receive`](Self::receive) takes any split of the input; what happens is a function of
-///   the octets alone. Then call [`poll_event`](Self::poll_event) until it gives `None`. Buffered input is
+///   the octets alone. Then call [`poll_event`](Self::poll_event) until it gives `None`; a
+///   [`Flow`](crate::flow::Flow) does that itself, and events taken beside it are lost to it. Buffered input is
 ///   bounded by [`ReplyLimits`](crate::reply::ReplyLimits).
 /// - **One event at a time.** The state advances as each event is returned: what an accessor says always
 ///   matches the last event seen.

@@ -32,11 +32,12 @@ pub struct Window {
     /// Octets of command lines without a reply: 64 KiB. Together with `commands` it bounds what the server
     /// has to say before it is heard, so that two full socket buffers do not face each other (RFC 2920 §3.1).
     pub octets: usize,
-    /// `BDAT` chunks without a reply: 16. A message known whole is one chunk, so this is also how many
-    /// messages are in flight. Octets of chunks do not count as octets above: the server answers each chunk
+    /// `BDAT` chunks without a reply: 16. A message known whole is one chunk, if it is no longer than
+    /// `chunk_octets`, so this is also how many messages are in flight. Octets of chunks do not count as octets above: the server answers each chunk
     /// with one line, however long it is.
     pub chunks: usize,
-    /// Most octets in one `BDAT` chunk: 1 MiB. A refusal can stop a message only between two chunks.
+    /// Most octets in one `BDAT` chunk: 1 MiB. Each piece that a stream is supplied in is a chunk of its own, which
+    /// for a buffered reader is what its buffer holds. A refusal can stop a message only between two chunks.
     pub chunk_octets: usize,
 }
 

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::escape::Escaped;
 use crate::reply::Reply;
 
-/// One entry of a transcript; `Display` renders it on one line, server text escaped. User names are shown where they
+/// One entry of a transcript; `Display` renders it, a line for each line of a reply, server text escaped. User names are shown where they
 /// are not part of an AUTH exchange: as the parameter AUTH of MAIL, as the attribute LOGIN of XCLIENT.
 #[derive(Clone, Copy)]
 #[non_exhaustive]

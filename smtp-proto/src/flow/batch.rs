@@ -5,6 +5,9 @@
 //! costs one round trip a message; with CHUNKING as well nothing is waited for but the window, once the server has
 //! accepted a recipient ([`Connection::wants_body`] says why).
 //!
+//! A server that takes nothing right behind the end of a message says 503 to the next; that one is begun again when
+//! the end has been answered, and so is every one after it.
+//!
 //! A transaction that DATA carried is closed by its dot, whatever the server says to it. One in chunks is not,
 //! if every recipient was refused; the recipients of the next message would then be added to it, and that
 //! message would be sent under the wrong reverse-path. So a RSET goes between, until the end of the message
@@ -30,7 +33,12 @@ use crate::reply::Reply;
 /// [`finish`](Self::finish) after the last; supply the body of message *k* (counted from 0) at
 /// [`Step::SupplyBody`]; take what [`next_outcome`](Self::next_outcome) gives. A message that cannot be sent
 /// (an extension is missing, the body has a fault) is an outcome like any other, and the rest goes on. When the
-/// connection breaks every message handed in gets its true outcome, and so does every one after that.
+/// connection breaks `poll` gives the error, and then every message handed in has its true outcome: take them with
+/// [`next_outcome`](Self::next_outcome) as before. One that is handed in later is not sent, and has its outcome at
+/// once. While `poll` gives [`Step::Continue`] and a message is wanted that is not there yet, the loop waits for that
+/// message and for octets from the server, whichever comes first.
+///
+/// `E` is whatever lends an [`Envelope`]: the envelope itself, a reference, an `Arc`.
 ///
 /// ```
 /// use smtp_proto::connection::{Config, Connection, Peer, TlsPolicy};
@@ -100,6 +108,8 @@ pub struct Batch<E> {
     ending: Ending,
     /// A transaction is over, and may be open all the same.
     open: bool,
+    /// The server takes nothing behind the end of a message before it has answered that.
+    alone: bool,
     broken: Option<Error>,
 }
 
@@ -127,9 +137,12 @@ enum Ending {
     QuitSent,
 }
 
-impl<E> Message<E> {
+impl<E: Borrow<Envelope>> Message<E> {
     /// What is left of the message is not sent.
     fn give_up(&mut self, error: Error) {
+        if self.parts.is_empty() && self.under_way == 0 && self.ranges.is_empty() {
+            self.ranges.push_back(0..self.envelope.borrow().recipients.len());
+        }
         let recipients = self.ranges.drain(..).flatten().map(|_| RecipientOutcome::not_sent());
         self.left = Some(SendError::NotSent { cause: error, recipients: recipients.collect() });
     }
@@ -155,6 +168,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
             finished: false,
             ending: Ending::Stay,
             open: false,
+            alone: false,
             broken: None,
         }
     }
@@ -173,8 +187,11 @@ impl<E: Borrow<Envelope>> Batch<E> {
         !self.finished && sent && self.begun == self.decided + self.messages.len()
     }
 
-    /// Adds a message. A body known whole is looked through; nothing of it is kept, and at
-    /// [`Step::SupplyBody`] the same octets have to be supplied.
+    /// Adds a message, asked for or not; one that comes after [`finish`](Self::finish) is sent all the same, if
+    /// the session goes on. A body known whole is looked through; nothing of it is kept, and at
+    /// [`Step::SupplyBody`] the same octets have to be supplied. They have to be at hand until the message has
+    /// its outcome: where recipients are split over transactions
+    /// ([`SendOptions::split`]), they are asked for once for each.
     pub fn push(&mut self, envelope: E, body: Body<'_>, options: SendOptions) {
         let message = Message {
             envelope,
@@ -187,8 +204,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
         };
         self.messages.push_back(message);
         if let Some(error) = &self.broken {
-            let cause = if error.is_fatal() { Error::Poisoned } else { error.clone() };
-            self.skip(cause);
+            self.skip(error.clone());
         }
     }
 
@@ -226,7 +242,9 @@ impl<E: Borrow<Envelope>> Batch<E> {
                     return Ok(());
                 }
             }
-            if connection.in_transaction() || !connection.has_room() || !self.begin(connection)? {
+            let alone = self.alone || self.transactions.back().is_some_and(Transaction::came_too_early);
+            let waits = alone && connection.outstanding() > 0;
+            if waits || connection.in_transaction() || !connection.has_room() || !self.begin(connection)? {
                 return self.end(connection);
             }
         }
@@ -254,8 +272,10 @@ impl<E: Borrow<Envelope>> Batch<E> {
             }
             let number = self.decided + index;
             let policy = message.options.recipients;
+            let behind = self.transactions.back().is_some_and(Transaction::awaits_verdict);
             match Transaction::begin(connection, number, envelope, range, policy, plan) {
                 Ok(transaction) => {
+                    let transaction = transaction.behind(behind);
                     message.ranges.pop_front();
                     message.under_way += 1;
                     self.transactions.push_back(transaction);
@@ -340,9 +360,22 @@ impl<E: Borrow<Envelope>> Batch<E> {
         if let Some(mut front) = self.transactions.pop_front() {
             self.open |= front.needs_guard();
             let index = front.message - self.decided;
-            self.part_over(index, front.outcome());
+            if front.came_too_early() {
+                self.alone = true;
+                self.again(index, front.range);
+            } else {
+                self.part_over(index, front.outcome());
+            }
         }
         Ok(())
+    }
+
+    /// A transaction that left no trace is begun once more.
+    fn again(&mut self, index: usize, range: Range<usize>) {
+        if let Some(message) = self.messages.get_mut(index) {
+            message.under_way -= 1;
+            message.ranges.push_front(range);
+        }
     }
 
     fn part_over(&mut self, index: usize, part: Result<Delivery, SendError>) {
@@ -370,25 +403,33 @@ impl<E: Borrow<Envelope>> Batch<E> {
 
     /// The connection has broken: everything undecided is decided now.
     fn broke(&mut self, error: &Error, connection: &Connection) {
+        // What is wrong with one message is no fault of the others.
+        let others = match error {
+            Error::Body(_) | Error::BodySource | Error::Misuse(Misuse::SizeMismatch { .. }) => {
+                Error::Abandoned
+            }
+            error => error.clone(),
+        };
         let mut answered = true;
         while let Some(transaction) = self.transactions.pop_front() {
             let index = transaction.message - self.decided;
-            let part = transaction.broken(error, connection, answered);
+            let own = if self.transactions.is_empty() { error } else { &others };
+            let part = transaction.broken(own, connection, answered);
             answered = false;
             self.part_over(index, part);
         }
         for message in &mut self.messages {
             if !message.ranges.is_empty() {
-                message.give_up(error.clone());
+                message.give_up(others.clone());
             }
         }
         self.conclude();
         while self.begun < self.decided + self.messages.len() {
             let index = self.begun - self.decided;
             self.begun += 1;
-            self.part_failed(index, error.clone());
+            self.part_failed(index, others.clone());
         }
-        self.broken = Some(error.clone());
+        self.broken = Some(others);
     }
 
     fn start(&mut self, connection: &mut Connection) -> Result<(), Error> {

@@ -59,7 +59,8 @@ pub enum Step<T> {
     UpgradeTls(TlsUpgrade),
     /// Supply more of the body of message `message` (counted from 0): a piece of it through
     /// [`Connection::body`], or its end through [`Connection::finish_body`]. Then poll again: under BDAT the
-    /// next piece may have to wait.
+    /// next piece may have to wait. Where [`SendOptions::split`] makes several mail transactions of a message,
+    /// its body is asked for again from the beginning, once [`Connection::body_id`] has changed.
     SupplyBody {
         /// Which message.
         message: usize,

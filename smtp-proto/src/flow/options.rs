@@ -11,7 +11,8 @@ pub enum Body<'a> {
     Whole(&'a [u8]),
     /// A message that is supplied piece by piece.
     Stream {
-        /// The kind of its octets; octets of another kind end the transaction and the connection.
+        /// The kind of its octets. Octets of another kind end the message: after DATA, which nothing else takes
+        /// back, with the connection, and in chunks with RSET.
         kind: BodyKind,
         /// Its exact length in octets, if known; it is declared to the server, and any other length supplied
         /// is refused.
@@ -88,7 +89,8 @@ pub enum RecipientPolicy {
     /// Any: the message goes to those accepted, and the others are told in the result.
     #[default]
     Any,
-    /// All of them, or the message goes to nobody.
+    /// All of them, or the message goes to nobody. In LMTP that is as far as RCPT goes: after the message each
+    /// recipient has a verdict of its own.
     All,
 }
 
@@ -97,11 +99,12 @@ pub enum RecipientPolicy {
 #[non_exhaustive]
 pub enum Transfer {
     /// In chunks where that saves a round trip: in SMTP, if the server offers CHUNKING and PIPELINING and the
-    /// message is known whole, or its size is and is at most 64 KiB. A body of kind
-    /// [`BinaryMime`](BodyKind::BinaryMime) always goes in chunks.
+    /// message is known whole or is a stream of a declared size of up to 64 KiB (each piece that the source gives
+    /// becomes a chunk, and the window would hold a longer one up). After DATA otherwise, except for a body of
+    /// kind [`BinaryMime`](BodyKind::BinaryMime), which takes chunks.
     #[default]
     Automatic,
-    /// After DATA (RFC 5321 §4.1.1.4).
+    /// After DATA (RFC 5321 §4.1.1.4), which cannot carry a body of kind [`BinaryMime`](BodyKind::BinaryMime).
     Data,
     /// In chunks, with BDAT (RFC 3030); refused before anything is sent where the server does not offer
     /// CHUNKING.

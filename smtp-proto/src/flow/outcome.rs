@@ -75,8 +75,9 @@ impl RecipientOutcome {
         Self { reply: None, verdict, state }
     }
 
-    /// Whether the server accepted the recipient; 251 and 252 count (RFC 5321 §3.4). Whether it also took the
-    /// message says [`state`](Self::state).
+    /// Whether no reply refused this recipient in particular: RCPT was accepted (251 and 252 count, RFC 5321
+    /// §3.4), and so was the [`verdict`](Self::verdict) where there is one. Whether the message reaches it says
+    /// [`state`](Self::state): in SMTP the end of the message may be refused for all of them together.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         self.verdict.as_ref().or(self.reply.as_ref()).is_some_and(Reply::is_positive_completion)
@@ -128,7 +129,9 @@ pub enum SendError {
         recipients: Vec<RecipientOutcome>,
     },
     /// The end of the message never left, or the server went away with a definite refusal: it certainly does
-    /// not have the message, and sending it again cannot deliver it twice.
+    /// not have the message, and sending it again cannot deliver it twice. Whether it can succeed is another
+    /// matter: a cause on this side (an extension that is missing, a fault in the body) stays until it is
+    /// mended, and neither [`is_transient`](Self::is_transient) nor [`is_permanent`](Self::is_permanent) holds.
     NotSent {
         /// What went wrong.
         cause: Error,
@@ -199,6 +202,15 @@ impl SendError {
             Self::Rejected { recipients, .. }
             | Self::NotSent { recipients, .. }
             | Self::Unknown { recipients, .. } => recipients,
+        }
+    }
+
+    /// What went wrong, unless the server refused the message.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Error> {
+        match self {
+            Self::Rejected { .. } => None,
+            Self::NotSent { cause, .. } | Self::Unknown { cause, .. } => Some(cause),
         }
     }
 

@@ -87,6 +87,7 @@ impl Plan {
         check_content(
             body,
             &rules,
+            options.transfer,
             offered(Extension::EightBitMime),
             chunking && offered(Extension::BinaryMime),
         )?;
@@ -133,10 +134,14 @@ impl Plan {
 fn check_content(
     body: &Described,
     rules: &BodyRules,
+    transfer: Transfer,
     eight_bit_offered: bool,
     binary_offered: bool,
 ) -> Result<(), Error> {
     match (body, rules.kind) {
+        (Described::Stream { .. }, BodyKind::BinaryMime) if transfer == Transfer::Data => {
+            Err(Misuse::NeedsChunks.into())
+        }
         (_, BodyKind::BinaryMime) if binary_offered => Ok(()),
         (Described::Stream { .. }, BodyKind::BinaryMime) => Err(Error::Unsupported(Extension::BinaryMime)),
         (Described::Stream { .. }, BodyKind::EightBitMime) if !eight_bit_offered => {

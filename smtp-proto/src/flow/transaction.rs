@@ -47,6 +47,8 @@ pub(super) struct Transaction {
     reset: Option<CommandId>,
     /// A RSET is queued behind its end, in case that does not close it.
     guarded: bool,
+    /// Its MAIL was queued behind the end of another message, which had not been answered.
+    behind: bool,
 }
 
 /// How far a transaction has been queued.
@@ -90,6 +92,7 @@ impl Transaction {
             verdict: None,
             reset: None,
             guarded: false,
+            behind: false,
         })
     }
 
@@ -281,6 +284,26 @@ impl Transaction {
     /// Whether the command of this id came before it: a caller may have left others unanswered.
     pub(super) fn is_behind(&self, id: CommandId) -> bool {
         id < self.mail
+    }
+
+    /// The same, begun behind the end of another message.
+    pub(super) fn behind(self, behind: bool) -> Self {
+        Self { behind, ..self }
+    }
+
+    /// Whether the end of its message has not been answered.
+    pub(super) fn awaits_verdict(&self) -> bool {
+        self.end.is_some() && self.finals.is_empty()
+    }
+
+    /// Whether it was refused for coming right behind the end of another message: some servers take nothing
+    /// there, as a defence against smuggled messages, and answer 503 (Haraka). Alone it may be welcome.
+    pub(super) fn came_too_early(&self) -> bool {
+        let refused = match &self.verdict {
+            Some(SendError::Rejected { stage: Stage::Mail, reply, .. }) => reply.code().get() == 503,
+            _ => false,
+        };
+        refused && self.behind && self.accepted == 0 && self.end.is_none() && !self.plan.chunks
     }
 
     /// Whether this id is that of the RSET that takes it back.

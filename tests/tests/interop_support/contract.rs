@@ -159,7 +159,6 @@ impl Listener {
     /// and two servers cannot have it: their own tests show what they do.
     pub(crate) fn config_for_batches_after_data(&self) -> Config {
         let one_by_one = match &*self.server.name {
-            "haraka" => true,
             "dovecot" => self.kind != Kind::Lmtp,
             _ => false,
         };
