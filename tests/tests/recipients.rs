@@ -232,3 +232,28 @@ fn an_envelope_larger_than_rcptmax_is_split_on_request_only() {
     assert_eq!(refused(whole, SendOptions::all_or_nothing().split(true)), Misuse::SplitAllOrNothing.into());
     assert_eq!(refused(stream, split), Misuse::SplitStream.into());
 }
+
+/// A server that declares more than it takes, or nonsense: its word is no reason to lose anybody.
+#[test]
+fn a_server_that_lies_about_its_limits_is_told_from_a_full_mailbox() {
+    for limits in ["LIMITS RCPTMAX=100", "LIMITS RCPTMAX=0 MAILMAX=many RCPTDOMAINMAX", "LIMITS"] {
+        let script = format!(
+            "{}{MAIL}{}{}{}C: DATA\nS: 250 ok\nS: 250 ok\nS: 452 4.5.3 too many\nS: 452 4.2.2 full\nS: 354 go\n\
+             {BODY_LINES}S: 250 queued as A\n",
+            hello(&["PIPELINING", limits]),
+            rcpt(0),
+            rcpt(1),
+            rcpt(2),
+        );
+        let delivery = clear(&script)
+            .run(|session| {
+                session.open().unwrap();
+                session.send(&to(3), BODY)
+            })
+            .unwrap();
+        let told: Vec<_> =
+            delivery.recipients.iter().map(|one| (one.is_accepted(), one.is_one_too_many())).collect();
+        assert_eq!(told, [(true, false), (false, true), (false, false)]);
+        assert!(delivery.recipients[1].is_transient() && delivery.recipients[2].is_transient());
+    }
+}
