@@ -535,7 +535,8 @@ impl<S: Stream> Client<S> {
             Some(moment) => Wait::Until(moment, budget),
             None => Wait::Slice(budget),
         });
-        crate::tls::handshake(stream, config, upgrade.server_name())
+        let tls = crate::tls::handshake(stream, config, upgrade.server_name())?;
+        Ok(Transport::Tls(Box::new(tls)))
     }
 
     #[cfg(not(feature = "rustls"))]

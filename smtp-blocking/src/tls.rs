@@ -1,15 +1,12 @@
 //! TLS with rustls: the handshake, and what is known after it.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, StreamOwned, SupportedCipherSuite};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use smtp_proto::security::ChannelBindings;
-
-use crate::Stream;
-use crate::transport::{Clocked, Transport};
 
 /// The settings used when none are given: the `ring` provider, and the certificate authorities that the
 /// platform trusts.
@@ -27,11 +24,11 @@ pub fn default_tls_config() -> io::Result<Arc<ClientConfig>> {
 }
 
 /// Does the handshake; the name is the one the caller configured. The stream's own clock bounds it.
-pub(crate) fn handshake<S: Stream>(
-    mut stream: Clocked<S>,
+pub(crate) fn handshake<S: Read + Write>(
+    mut stream: S,
     config: Arc<ClientConfig>,
     server_name: &str,
-) -> io::Result<Transport<S>> {
+) -> io::Result<StreamOwned<ClientConnection, S>> {
     // A final dot makes a name absolute; certificates carry it without (RFC 6066 §3).
     let name = server_name.strip_suffix('.').unwrap_or(server_name);
     let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
@@ -44,7 +41,7 @@ pub(crate) fn handshake<S: Stream>(
             Err(error) => return Err(error),
         }
     }
-    Ok(Transport::Tls(Box::new(StreamOwned::new(tls, stream))))
+    Ok(StreamOwned::new(tls, stream))
 }
 
 /// What names the channel, for mechanisms that bind to it.

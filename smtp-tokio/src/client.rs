@@ -647,7 +647,8 @@ impl<S: Stream> Client<S> {
         let Transport::Plain(stream) = std::mem::replace(&mut self.pump.transport, Transport::Gone) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        self.pump.handshake(crate::tls::handshake(stream, config, upgrade.server_name())).await
+        let handshake = crate::tls::handshake(stream, config, upgrade.server_name());
+        Ok(Transport::Tls(Box::new(self.pump.handshake(handshake).await?)))
     }
 
     #[cfg(not(feature = "rustls"))]

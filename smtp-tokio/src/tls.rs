@@ -9,9 +9,9 @@ use rustls::{ClientConfig, ClientConnection, ProtocolVersion, SupportedCipherSui
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use smtp_proto::security::ChannelBindings;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::Stream;
-use crate::transport::Transport;
 
 /// The settings used when none are given: the `ring` provider, and the certificate authorities that the
 /// platform trusts.
@@ -33,13 +33,12 @@ pub(crate) async fn handshake<S: Stream>(
     stream: Pin<Box<S>>,
     config: Arc<ClientConfig>,
     server_name: &str,
-) -> io::Result<Transport<S>> {
+) -> io::Result<TlsStream<Pin<Box<S>>>> {
     // A final dot makes a name absolute; certificates carry it without (RFC 6066 §3).
     let name = server_name.strip_suffix('.').unwrap_or(server_name);
     let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-    let tls = TlsConnector::from(config).connect(name, stream).await?;
-    Ok(Transport::Tls(Box::new(tls)))
+    TlsConnector::from(config).connect(name, stream).await
 }
 
 /// What names the channel, for mechanisms that bind to it.
