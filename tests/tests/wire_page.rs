@@ -17,8 +17,8 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../smtp-proto/src/wire.
 const INTRODUCTION: &str = "\
 What goes over the wire, and who waits for whom.
 
-Octets that leave together stand together. A rule closes what the client says before it has to wait and what the server \
-answers: one round trip. On a link whose round trip takes 20 ms they are nearly all that sending a message takes. The \
+Octets that leave together stand together. A ruled line closes what the client says before it has to wait, and what the \
+server answers: one round trip; the number counts them. On a link whose round trip takes 20 ms they are nearly all that sending a message takes. The \
 session is open already, and nothing here is written by hand: a test runs the client and compares.
 ";
 
@@ -80,7 +80,8 @@ const SECTIONS: [Section; 6] = [
         title: "A batch, with BDAT",
         text: "After the first recipient of the session has been accepted, nothing is waited for until the `connection::Window` is full. A RSET keeps messages apart as long as \
             the one before is not known to be accepted: if all its recipients were refused so is its BDAT, its \
-            transaction stays open (RFC 3030 §2), and the recipients that follow would be added to it.",
+            transaction stays open (RFC 3030 §2), and the recipients that follow would be added to it. With the window's 16 chunks a hundred messages take \
+            seven round trips, and the first recipient one.",
         server: CHUNKING,
         config,
         transfer: Transfer::Automatic,
@@ -89,7 +90,9 @@ const SECTIONS: [Section; 6] = [
     },
     Section {
         title: "LMTP",
-        text: "The end of the message is answered once for each recipient accepted (RFC 2033 §4.2).",
+        text: "The end of the message is answered once for each recipient accepted (RFC 2033 §4.2), here in a batch. \
+            The body goes after DATA, also where CHUNKING is offered: a last chunk has as many replies as recipients \
+            were accepted, so that it would have to wait for them all the same.",
         server: PIPELINING,
         config: || config().protocol(Protocol::Lmtp),
         transfer: Transfer::Automatic,
