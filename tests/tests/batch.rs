@@ -443,3 +443,20 @@ fn a_server_that_takes_nothing_behind_a_message_gets_the_next_alone() {
     assert!(outcomes[0].is_ok() && outcomes[1].is_ok(), "{outcomes:?}");
     assert!(matches!(outcomes[2], Err(SendError::Rejected { stage: Stage::EndOfData, .. })), "{outcomes:?}");
 }
+
+#[test]
+fn quit_waits_for_a_message_that_is_begun_again() {
+    let mail =
+        |n: usize| format!("C: MAIL FROM:<alice@example.org>\nC: RCPT TO:<bob{n}@example.net>\nC: DATA\n");
+    let taken = "S: 250 ok\nS: 250 ok\nS: 354 go\n";
+    let script = format!(
+        "{}{}{taken}C: 1\nC: .\n{}S: 250 queued as A\nS: 503 early\nS: 503 early\nS: 503 early\nC: RSET\nS: 250 ok\n\
+         {}{taken}C: 2\nC: .\nS: 250 queued as B\nC: QUIT\nS: 221 bye\n",
+        hello(&["PIPELINING"]),
+        mail(1),
+        mail(2),
+        mail(2),
+    );
+    let outcomes = clear(&script).run(|session| send_all(session, &messages(2), true));
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}

@@ -243,8 +243,11 @@ impl<E: Borrow<Envelope>> Batch<E> {
                 }
             }
             let alone = self.alone || self.transactions.back().is_some_and(Transaction::came_too_early);
-            let waits = alone && connection.outstanding() > 0;
-            if waits || connection.in_transaction() || !connection.has_room() || !self.begin(connection)? {
+            if alone && connection.outstanding() > 0 {
+                // Not even QUIT goes behind: a message may be begun again.
+                return Ok(());
+            }
+            if connection.in_transaction() || !connection.has_room() || !self.begin(connection)? {
                 return self.end(connection);
             }
         }
