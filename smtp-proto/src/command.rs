@@ -134,7 +134,7 @@ impl<'a> Command<'a> {
     pub(crate) fn check(&self, scratch: &mut Vec<u8>) -> Result<(), CommandError> {
         if let Command::Rcpt(path, parameters) = self {
             let path = path.as_str().as_bytes();
-            let fits = "RCPT TO:<>\r\n".len() + path.len() <= self.longest_line();
+            let fits = "RCPT TO:<>\r\n".len().saturating_add(path.len()) <= self.longest_line();
             if parameters.is_empty() && fits && is_printable(path) {
                 return Ok(());
             }
@@ -203,9 +203,9 @@ impl AuthCommand<'_> {
         let response = match self.initial_response {
             None => 0,
             Some([]) => 2,
-            Some(octets) => 1 + octets.len().div_ceil(3) * 4,
+            Some(octets) => base64_len(octets).saturating_add(1),
         };
-        "AUTH ".len() + self.mechanism.len() + response + 2
+        "AUTH \r\n".len().saturating_add(self.mechanism.len()).saturating_add(response)
     }
 
     fn write(&self, out: &mut Vec<u8>) -> Result<(), CommandError> {
@@ -244,12 +244,17 @@ pub(crate) fn encode_auth_response(response: &[u8], out: &mut Vec<u8>) -> Result
 
 /// Length in octets of the line that [`encode_auth_response`] makes.
 pub(crate) fn auth_response_len(response: &[u8]) -> usize {
-    response.len().div_ceil(3) * 4 + 2
+    base64_len(response).saturating_add(2)
+}
+
+/// Length of these octets in base64.
+pub(crate) fn base64_len(octets: &[u8]) -> usize {
+    octets.len().div_ceil(3).saturating_mul(4)
 }
 
 fn push_base64(out: &mut Vec<u8>, octets: &[u8]) {
     let start = out.len();
-    out.resize(start + octets.len().div_ceil(3) * 4, b'=');
+    out.resize(start.saturating_add(base64_len(octets)), b'=');
     if let Some(room) = out.get_mut(start..) {
         // The room is exactly what the encoding takes, so this cannot fail; if it did, `=` is still no secret.
         let _ = STANDARD.encode_slice(octets, room);
@@ -315,7 +320,7 @@ fn finish_line(out: &mut Vec<u8>, start: usize, longest: usize) -> Result<(), Co
     if !is_printable(line) {
         check_octets(line)?;
     }
-    let len = line.len() + 2;
+    let len = line.len().saturating_add(2);
     if len > longest {
         return Err(CommandError::TooLong { len, limit: longest });
     }

@@ -212,7 +212,7 @@ impl fmt::Display for Error {
             Error::NotConnected => f.write_str("could not connect to the server"),
             Error::Address { recipient: None, error } => error.fmt(f),
             Error::Address { recipient: Some(index), error } => {
-                write!(f, "recipient {}: {error}", index + 1)
+                write!(f, "recipient {}: {error}", index.saturating_add(1))
             }
             Error::Protocol(error) => error.fmt(f),
             Error::ServerClosed { stage: Some(stage), reply } => {

@@ -41,17 +41,17 @@ impl fmt::Display for Escaped<'_> {
         // A character that begins within the first SHOWN octets ends within three more, so this much of
         // the text decides how every one of them is shown.
         let window = self.0.get(..SHOWN + 3).unwrap_or(self.0);
-        let mut shown = 0;
+        let mut shown = 0_usize;
         for chunk in window.utf8_chunks() {
             for c in chunk.valid().chars() {
-                shown += c.len_utf8();
+                shown = shown.saturating_add(c.len_utf8());
                 if shown > SHOWN {
                     return f.write_char('…');
                 }
                 write_char(f, c)?;
             }
             for octet in chunk.invalid() {
-                shown += 1;
+                shown = shown.saturating_add(1);
                 if shown > SHOWN {
                     return f.write_char('…');
                 }

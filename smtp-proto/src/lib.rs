@@ -121,6 +121,31 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+// Nothing a server or a caller says makes this crate panic, or count wrong where the compiler would not have
+// panicked. What panics openly is refused here, what panics behind a method's name in `clippy.toml`. An overflow is
+// spelled out: `checked_` where it is an error, `saturating_` where the largest number is as good as the true one,
+// `wrapping_` for positions in a slice, which cannot overflow, in the loops where each instruction counts.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::disallowed_macros,
+        clippy::disallowed_methods,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::panic_in_result_fn,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used,
+    )
+)]
+#![cfg_attr(test, allow(clippy::disallowed_macros, clippy::disallowed_methods))]
 
 extern crate alloc;
 #[cfg(test)]

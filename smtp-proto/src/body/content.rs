@@ -43,7 +43,7 @@ impl Content {
                 content.scan_stretch::<false>(stretch, base, from, last);
             }
             lines.pass(stretch, base);
-            base += stretch.len() as u64;
+            base = base.saturating_add(stretch.len() as u64);
             last = stretch.last().copied().unwrap_or(last);
         }
         if last == CR {
@@ -67,13 +67,13 @@ impl Content {
         let mut suspects = Suspects::<SEVEN_BIT>::new(octets, last);
         while let Some((start, mut word)) = suspects.next_word() {
             while word != 0 {
-                let at = start + word.trailing_zeros() as usize / 8;
-                word &= word - 1;
+                let at = start.wrapping_add(word.trailing_zeros() as usize / 8);
+                word &= word.wrapping_sub(1);
                 let (before, octet) = suspects.pair(at);
-                let at = from + at;
-                let offset = base + at as u64;
+                let at = from.wrapping_add(at);
+                let offset = base.wrapping_add(at as u64);
                 if before == CR && octet != LF {
-                    self.bare_line_end.get_or_insert((BodyFaultKind::BareCr, offset - 1));
+                    self.bare_line_end.get_or_insert((BodyFaultKind::BareCr, offset.wrapping_sub(1)));
                 }
                 match octet {
                     LF => {
@@ -87,7 +87,7 @@ impl Content {
                     }
                     0x80.. if SEVEN_BIT => {
                         self.eight_bit.get_or_insert(offset);
-                        return Some(at + 1);
+                        return Some(at.wrapping_add(1));
                     }
                     _ => {}
                 }

@@ -72,6 +72,8 @@ impl Head {
         let mut octets = [0; Self::LINE];
         match octets.get_mut(..line.len()) {
             Some(room) => {
+                // As long as the line: that is how the room was measured.
+                #[allow(clippy::disallowed_methods)]
                 room.copy_from_slice(line);
                 Self::Line { octets, len: line.len() }
             }
@@ -110,7 +112,7 @@ impl<'c> Cursor<'c> {
             self.from = octets.len();
             return slice;
         };
-        self.change += 1;
+        self.change = self.change.wrapping_add(1);
         let at = (change >> 2) as usize;
         let from = self.from;
         self.from = at;
@@ -121,7 +123,7 @@ impl<'c> Cursor<'c> {
                 octets.get(from..at)
             }
             _ => {
-                self.from += 1;
+                self.from = self.from.wrapping_add(1);
                 self.pending = b"\r\n";
                 octets.get(from..at)
             }
@@ -150,7 +152,7 @@ impl<'c> BodyPart<'c> {
     /// Puts command lines in front of the octets; returns how many octets they are.
     pub(crate) fn lead_with(&mut self, head: Head) -> usize {
         let len = head.as_slice().len();
-        self.len += len;
+        self.len = self.len.saturating_add(len);
         self.head = head;
         len
     }
@@ -160,18 +162,21 @@ impl<'c> BodyPart<'c> {
     }
 
     /// Adds a change, which the caller knows there is [room](Self::has_room) for.
+    // The encoder has asked for room, and looks at no more than WINDOW octets. Were it wrong, a dot would not be
+    // stuffed: the fuzzers are to see that.
+    #[allow(clippy::cast_possible_truncation, clippy::disallowed_macros)]
     #[inline(always)]
     pub(super) fn change(&mut self, at: usize, kind: u32) {
         debug_assert!(self.has_room(1) && at < WINDOW);
         if let Some(place) = self.changes.get_mut(self.count) {
             *place = (at as u32) << 2 | kind;
-            self.count += 1;
+            self.count = self.count.wrapping_add(1);
         }
     }
 
     #[inline(always)]
     pub(super) const fn has_room(&self, changes: usize) -> bool {
-        self.count + changes <= MAX_CHANGES
+        self.count.wrapping_add(changes) <= MAX_CHANGES
     }
 
     /// Tells what the changes are changes of.
@@ -179,7 +184,7 @@ impl<'c> BodyPart<'c> {
     pub(super) const fn cover(&mut self, octets: &'c [u8]) {
         self.octets = octets;
         // Each change adds one octet.
-        self.len = octets.len() + self.count;
+        self.len = octets.len().saturating_add(self.count);
     }
 
     /// How many octets at the front of the chunk this part covers; the next call of
@@ -212,25 +217,25 @@ impl<'c> BodyPart<'c> {
     /// than the part had left: those belong to whatever was written after it.
     pub fn advance(&mut self, n: usize) -> usize {
         let of_head = n.min(self.head_left().len());
-        self.head_written += of_head;
-        self.len -= of_head;
-        let mut surplus = n - of_head;
+        self.head_written = self.head_written.saturating_add(of_head);
+        self.len = self.len.saturating_sub(of_head);
+        let mut surplus = n.saturating_sub(of_head);
         loop {
             let mut next = self.cursor;
             let Some(slice) = next.next(self.octets, self.changes()) else { return surplus };
             match slice.get(surplus..) {
                 None | Some([]) => {
-                    surplus -= slice.len();
-                    self.len -= slice.len();
+                    surplus = surplus.saturating_sub(slice.len());
+                    self.len = self.len.saturating_sub(slice.len());
                     self.cursor = next;
                 }
                 Some(rest) => {
-                    self.len -= surplus;
+                    self.len = self.len.saturating_sub(surplus);
                     if next.pending.is_empty() {
                         self.cursor = Cursor { pending: rest, ..next };
                     } else {
                         // The slice is text before something put in: begin the text later.
-                        self.cursor.from += surplus;
+                        self.cursor.from = self.cursor.from.saturating_add(surplus);
                     }
                     return 0;
                 }

@@ -88,7 +88,7 @@ impl Extension {
     }
 
     const fn bit(self) -> u32 {
-        1 << self as u32
+        1_u32.wrapping_shl(self as u32)
     }
 }
 
@@ -96,6 +96,7 @@ impl Extension {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ExtensionSet(u32);
 
+#[allow(clippy::disallowed_macros)] // while compiling
 const _: () = assert!(Extension::ALL.len() <= u32::BITS as usize);
 
 impl ExtensionSet {

@@ -124,7 +124,7 @@ impl Connection {
         self.outgoing = Some(Outgoing::in_chunks(data, end));
         self.completed = None;
         self.sending = next;
-        self.sequence += 1;
+        self.sequence = self.sequence.wrapping_add(1);
         Ok(end)
     }
 
@@ -195,7 +195,7 @@ impl Connection {
 
     fn queued(&mut self, next: Phase) {
         if self.pipeline.front().is_none() {
-            self.sequence += 1;
+            self.sequence = self.sequence.wrapping_add(1);
         }
         self.sending = next;
         self.release();
@@ -212,7 +212,7 @@ impl Connection {
             return;
         }
         if let Command::Auth(AuthCommand { mechanism, initial_response }) = *command {
-            let response = initial_response.map(|octets| octets.len().div_ceil(3) * 4);
+            let response = initial_response.map(command::base64_len);
             return self.trace(TranscriptEntry::ClientAuth { mechanism, response });
         }
         let mut line = Vec::new();

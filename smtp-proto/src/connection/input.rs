@@ -152,7 +152,7 @@ impl Connection {
             Verdict::Done | Verdict::GoOn | Verdict::Refused => {}
         }
         let id = front.id;
-        self.sequence += 1;
+        self.sequence = self.sequence.wrapping_add(1);
         if !self.is_final(stage) {
             return Ok(Event::Reply { id, stage, reply });
         }
@@ -175,7 +175,7 @@ impl Connection {
         if stage != Stage::EndOfData || !self.config.is_lmtp() {
             return true;
         }
-        self.finals += 1;
+        self.finals = self.finals.saturating_add(1);
         if self.finals < self.accepted {
             return false;
         }
@@ -211,7 +211,7 @@ impl Connection {
             }
             (Stage::Mail, _) => self.accepted = 0,
             (Stage::Rcpt, Verdict::Done) => {
-                self.accepted += 1;
+                self.accepted = self.accepted.saturating_add(1);
                 self.takes_mail = true;
             }
             (Stage::Data, Verdict::GoOn) => {

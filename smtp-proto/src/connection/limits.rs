@@ -49,11 +49,11 @@ impl Connection {
                 Some(max) if counted >= max => {
                     return Err(Error::LimitReached { limit: Limit::RcptMax, max });
                 }
-                _ => counted += 1,
+                _ => counted = counted.saturating_add(1),
             }
             let Some(max) = limits.rcpt_domain_max else { continue };
             new.extend(domain_of(path).filter(|domain| !self.counts.domains.contains(domain)));
-            if (self.counts.domains.len() + new.len()) as u64 > max {
+            if self.counts.domains.len().saturating_add(new.len()) as u64 > max {
                 return Err(Error::LimitReached { limit: Limit::RcptDomainMax, max });
             }
         }
@@ -118,7 +118,7 @@ impl Connection {
 
 impl Counts {
     fn add_mail(&mut self) {
-        self.mails += 1;
+        self.mails = self.mails.saturating_add(1);
         self.recipients = 0;
     }
 
@@ -139,7 +139,7 @@ impl Counts {
     }
 
     fn add_rcpt(&mut self, limits: &Limits, path: &ForwardPath) {
-        self.recipients += 1;
+        self.recipients = self.recipients.saturating_add(1);
         if limits.rcpt_domain_max.is_some() {
             self.domains.extend(domain_of(path));
         }

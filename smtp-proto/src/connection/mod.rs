@@ -234,7 +234,7 @@ impl Connection {
             self.pipeline.expect(Stage::Greeting);
         }
         self.sending = self.receiving;
-        self.sequence += 1;
+        self.sequence = self.sequence.wrapping_add(1);
         self.trace(TranscriptEntry::Tls);
         Ok(())
     }
@@ -507,7 +507,8 @@ impl Connection {
             None => return false,
             // In LMTP it is the verdict on one recipient.
             Some(Error::ServerClosed { stage: Some(Stage::EndOfData), reply }) => {
-                reply.is_transient() && (!self.config.is_lmtp() || self.finals + 1 >= self.accepted)
+                reply.is_transient()
+                    && (!self.config.is_lmtp() || self.finals.saturating_add(1) >= self.accepted)
             }
             Some(Error::Refused { stage, .. }) => *stage == Stage::EndOfData,
             Some(_) => false,

@@ -81,7 +81,7 @@ impl Outgoing {
         octets: &'c [u8],
     ) -> Result<Option<(Announcement, Option<BodyPart<'c>>)>, Error> {
         let Some(chunks) = &mut self.chunks else { return Ok(None) };
-        let supplied = self.encoder.octets_in() + octets.len() as u64;
+        let supplied = self.encoder.octets_in().saturating_add(octets.len() as u64);
         if let Some(declared) = self.size.filter(|&declared| supplied > declared) {
             return Err(Misuse::SizeMismatch { declared, supplied }.into());
         }
@@ -90,7 +90,7 @@ impl Outgoing {
         let part = ahead.encode(octets).map_err(Error::Body)?;
         let rest = octets.get(part.consumed()..).unwrap_or_default();
         let (more, complete) = ahead.measure(rest).map_err(Error::Body)?;
-        let len = part.len() as u64 + more;
+        let len = more.saturating_add(part.len() as u64);
         chunks.last = complete && self.size == Some(supplied);
         let announcement = chunks.announcement(len, self.end);
         if rest.is_empty() {
@@ -109,14 +109,14 @@ impl Outgoing {
         };
         let announced = chunk.get(..chunks.left_in).unwrap_or(chunk);
         let part = self.encoder.encode(announced).map_err(Error::Body)?;
-        chunks.left_in -= part.consumed();
+        chunks.left_in = chunks.left_in.saturating_sub(part.consumed());
         let left_out = chunks.left_out.checked_sub(part.len() as u64);
         match left_out {
             Some(left) if left == 0 || chunks.left_in > 0 => chunks.left_out = left,
             // Other octets were given than those that were measured.
             _ => {
                 let supplied = self.encoder.octets_out();
-                let declared = supplied + left_out.unwrap_or(0);
+                let declared = supplied.saturating_add(left_out.unwrap_or(0));
                 return Err(Misuse::SizeMismatch { declared, supplied }.into());
             }
         }
@@ -127,7 +127,7 @@ impl Outgoing {
     pub(super) fn finish(&mut self) -> Result<Ending, Error> {
         let supplied = self.encoder.octets_in();
         let announced = self.chunks.as_ref().map_or(0, |chunks| chunks.left_in as u64);
-        let declared = self.size.unwrap_or(supplied + announced);
+        let declared = self.size.unwrap_or(supplied.saturating_add(announced));
         if supplied != declared || announced > 0 {
             return Err(Misuse::SizeMismatch { declared, supplied }.into());
         }
@@ -188,9 +188,12 @@ impl BdatLine {
 
 impl fmt::Write for BdatLine {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.octets.get_mut(self.len..self.len + text.len()).ok_or(fmt::Error)?;
+        let end = self.len.saturating_add(text.len());
+        let room = self.octets.get_mut(self.len..end).ok_or(fmt::Error)?;
+        // As long as the text: that is how the room was measured.
+        #[allow(clippy::disallowed_methods)]
         room.copy_from_slice(text.as_bytes());
-        self.len += text.len();
+        self.len = end;
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ impl Connection {
         let in_body = self.pipeline.owed() > 0 && self.awaits_own_octets();
         self.pipeline.advance(n).ok_or(Misuse::AdvancedTooFar)?;
         if in_body {
-            self.sequence += 1;
+            self.sequence = self.sequence.wrapping_add(1);
         }
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Connection {
         let Announcement { stage, end, line, octets } = announcement;
         let id = end.unwrap_or_else(|| self.pipeline.new_id());
         if self.pipeline.front().is_none() {
-            self.sequence += 1;
+            self.sequence = self.sequence.wrapping_add(1);
         }
         self.pipeline.push_chunk(id, *stage, line.as_slice(), *octets);
         let line = line.as_slice();

@@ -3,7 +3,9 @@
 //! Commands are encoded into one buffer as they are queued; each is remembered by the position, counted in
 //! octets since the connection began, where its line ends. Two more positions run along that stream:
 //! *released* (what RFC 2920 and the window allow to be written) and *accepted* (what the transport took).
-//! A command is in flight once released; whether its last octet left is a comparison of two positions.
+//! A command is in flight once released; whether its last octet left is a comparison of two positions. Positions
+//! stand still at 2⁶⁴ − 1, 58 years of 10 GB/s away: everything then counts as having left, so that what became of
+//! a message is unknown rather than told wrong.
 //!
 //! Message bodies are part of the stream, but not of the buffer: they are lent to the caller, who writes them
 //! first. Under BDAT command lines come before them; those go out of the buffer along with the part, so that
@@ -138,28 +140,29 @@ impl Pipeline {
     /// A new id, for a command or for the end of a message that is yet to come.
     pub(super) fn new_id(&mut self) -> CommandId {
         let id = CommandId(self.next_id);
-        self.next_id += 1;
+        self.next_id = self.next_id.wrapping_add(1);
         id
     }
 
     fn add(&mut self, stage: Stage, start: u64) -> CommandId {
         let id = self.new_id();
         let end = self.queued_end();
-        self.add_entry(Entry { id, stage, start, end, cost: (end - start) as usize, chunk: false });
+        let cost = as_len(end.saturating_sub(start));
+        self.add_entry(Entry { id, stage, start, end, cost, chunk: false });
         id
     }
 
     fn add_entry(&mut self, entry: Entry) {
-        self.cost += entry.cost;
+        self.cost = self.cost.saturating_add(entry.cost);
         self.entries.push_back(entry);
     }
 
     /// Puts the entry added last in flight, everything before it being so.
     fn fly(&mut self) {
         if let Some(last) = self.entries.back() {
-            self.in_flight += 1;
-            self.cost_in_flight += last.cost;
-            self.chunks_in_flight += usize::from(last.chunk);
+            self.in_flight = self.in_flight.saturating_add(1);
+            self.cost_in_flight = self.cost_in_flight.saturating_add(last.cost);
+            self.chunks_in_flight = self.chunks_in_flight.saturating_add(last.chunk.into());
         }
     }
 
@@ -201,7 +204,7 @@ impl Pipeline {
                     && self.entries.len() == self.in_flight
                     && self.chunks_in_flight < self.window.chunks.max(1)
                     && self.entries.len() < self.window.commands
-                    && self.cost + Head::LINE <= self.window.octets
+                    && self.cost.saturating_add(Head::LINE) <= self.window.octets
             }
         }
     }
@@ -216,7 +219,7 @@ impl Pipeline {
     pub(super) fn push_chunk(&mut self, id: CommandId, stage: Stage, line: &[u8], octets: u64) {
         let start = self.queued_end();
         self.bytes.extend_from_slice(line);
-        let end = self.queued_end() + octets;
+        let end = self.queued_end().saturating_add(octets);
         self.add_entry(Entry { id, stage, start, end, cost: line.len(), chunk: true });
         self.fly();
         self.released = end;
@@ -243,15 +246,20 @@ impl Pipeline {
 
     /// Counts octets that the caller was given to write before everything in [`output`](Self::output).
     pub(super) fn lend(&mut self, octets: u64) {
-        self.owed += octets;
+        self.owed = self.owed.saturating_add(octets);
     }
 
     pub(super) fn owed(&self) -> u64 {
         self.owed
     }
 
+    /// Where the body part in the caller's hands ends, and `bytes[head]` stands.
+    fn owed_end(&self) -> u64 {
+        self.accepted.saturating_add(self.owed)
+    }
+
     fn queued_end(&self) -> u64 {
-        self.accepted + self.owed + (self.bytes.len() - self.head) as u64
+        self.owed_end().saturating_add(self.bytes.len().saturating_sub(self.head) as u64)
     }
 
     // ---- replies ----
@@ -298,10 +306,10 @@ impl Pipeline {
     /// Takes the front away: it was answered.
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
-        self.in_flight -= 1;
-        self.cost -= entry.cost;
-        self.cost_in_flight -= entry.cost;
-        self.chunks_in_flight -= usize::from(entry.chunk);
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.cost = self.cost.saturating_sub(entry.cost);
+        self.cost_in_flight = self.cost_in_flight.saturating_sub(entry.cost);
+        self.chunks_in_flight = self.chunks_in_flight.saturating_sub(entry.chunk.into());
         if self.entries.is_empty() && self.entries.capacity() > 16 {
             self.entries = VecDeque::new();
         }
@@ -338,38 +346,40 @@ impl Pipeline {
                     pipelining
                         && !ends_group(last.stage)
                         && self.in_flight < self.window.commands
-                        && self.cost_in_flight + next.cost <= self.window.octets
+                        && self.cost_in_flight.saturating_add(next.cost) <= self.window.octets
                 }
             };
             if !may {
                 break;
             }
             self.released = next.end;
-            self.in_flight += 1;
-            self.cost_in_flight += next.cost;
+            self.in_flight = self.in_flight.saturating_add(1);
+            self.cost_in_flight = self.cost_in_flight.saturating_add(next.cost);
         }
     }
 
     /// What to write now, behind any body part in the caller's hands.
     pub(super) fn output(&self) -> &[u8] {
         let queued = self.bytes.get(self.head..).unwrap_or_default();
-        let released = self.released.saturating_sub(self.accepted + self.owed);
-        queued.get(..released as usize).unwrap_or(queued)
+        let released = self.released.saturating_sub(self.owed_end());
+        queued.get(..as_len(released)).unwrap_or(queued)
     }
 
     /// Counts `n` octets as accepted by the transport; `None` if there were not so many.
     pub(super) fn advance(&mut self, n: usize) -> Option<()> {
         let lent = self.owed.min(n as u64);
-        let rest = n - lent as usize;
+        let rest = n.saturating_sub(as_len(lent));
         if rest > self.output().len() {
             return None;
         }
-        self.owed -= lent;
-        self.accepted += n as u64;
-        self.head += rest;
+        self.owed = self.owed.saturating_sub(lent);
+        self.accepted = self.accepted.saturating_add(n as u64);
+        self.head = self.head.saturating_add(rest);
         if self.head == self.bytes.len() {
             self.clear();
         } else if self.head > self.bytes.len() / 2 && !self.secret {
+            // The head is within the buffer, as `output` counted from it.
+            #[allow(clippy::disallowed_methods)]
             self.bytes.drain(..self.head);
             self.head = 0;
         }
@@ -394,6 +404,11 @@ impl Pipeline {
         self.clear();
         self.released = 0;
     }
+}
+
+/// A distance between two positions; one that memory cannot hold is longer than any slice.
+fn as_len(distance: u64) -> usize {
+    usize::try_from(distance).unwrap_or(usize::MAX)
 }
 
 /// RFC 2920 §3.1, RFC 3207 §4, RFC 4954 §4: commands that end a group, because what follows depends on their reply.

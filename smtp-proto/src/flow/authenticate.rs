@@ -100,7 +100,7 @@ impl<M: Mechanism> Authenticate<M> {
         if self.challenges >= self.mechanism.max_challenges() {
             return Err(MechanismError::UnexpectedChallenge);
         }
-        self.challenges += 1;
+        self.challenges = self.challenges.saturating_add(1);
         self.mechanism.respond(&challenge)
     }
 

@@ -96,7 +96,8 @@ use crate::reply::Reply;
 pub struct Batch<E> {
     /// Messages without an outcome, from the oldest.
     messages: VecDeque<Message<E>>,
-    /// How many messages came before those.
+    /// How many messages came before those. A message of number *k* has index *k* − `decided`; one that has its
+    /// outcome wraps to an index that is not there.
     decided: usize,
     /// How many messages have been begun, or were found not to be sendable.
     begun: usize,
@@ -143,7 +144,8 @@ impl<E: Borrow<Envelope>> Message<E> {
         if self.parts.is_empty() && self.under_way == 0 && self.ranges.is_empty() {
             self.ranges.push_back(0..self.envelope.borrow().recipients.len());
         }
-        let recipients = self.ranges.drain(..).flatten().map(|_| RecipientOutcome::not_sent());
+        let recipients =
+            core::mem::take(&mut self.ranges).into_iter().flatten().map(|_| RecipientOutcome::not_sent());
         self.left = Some(SendError::NotSent { cause: error, recipients: recipients.collect() });
     }
 }
@@ -184,7 +186,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
     #[must_use]
     pub fn wants_message(&self) -> bool {
         let sent = self.transactions.back().is_none_or(Transaction::is_sent);
-        !self.finished && sent && self.begun == self.decided + self.messages.len()
+        !self.finished && sent && self.begun == self.pushed()
     }
 
     /// Adds a message, asked for or not; one that comes after [`finish`](Self::finish) is sent all the same, if
@@ -230,13 +232,18 @@ impl<E: Borrow<Envelope>> Batch<E> {
         self.messages.len()
     }
 
+    /// How many messages were handed in.
+    fn pushed(&self) -> usize {
+        self.decided.wrapping_add(self.messages.len())
+    }
+
     // ---- sending ----
 
     /// Queues as much as may be queued now.
     fn queue(&mut self, connection: &mut Connection) -> Result<(), Error> {
         loop {
             if let Some(last) = self.transactions.back_mut() {
-                let at = last.message - self.decided;
+                let at = last.message.wrapping_sub(self.decided);
                 let Some(message) = self.messages.get(at) else { return Ok(()) };
                 if !last.queue(connection, message.envelope.borrow())? {
                     return Ok(());
@@ -273,14 +280,14 @@ impl<E: Borrow<Envelope>> Batch<E> {
                 connection.command(Command::Rset)?;
                 self.open = false;
             }
-            let number = self.decided + index;
+            let number = self.decided.wrapping_add(index);
             let policy = message.options.recipients;
             let behind = self.transactions.back().is_some_and(Transaction::awaits_verdict);
             match Transaction::begin(connection, number, envelope, range, policy, plan) {
                 Ok(transaction) => {
                     let transaction = transaction.behind(behind);
                     message.ranges.pop_front();
-                    message.under_way += 1;
+                    message.under_way = message.under_way.saturating_add(1);
                     self.transactions.push_back(transaction);
                     return Ok(true);
                 }
@@ -291,15 +298,15 @@ impl<E: Borrow<Envelope>> Batch<E> {
 
     /// The next recipients of the message begun last.
     fn next_range(&self) -> Option<(usize, Range<usize>)> {
-        let index = self.begun.checked_sub(self.decided + 1)?;
+        let index = self.begun.wrapping_sub(self.decided).checked_sub(1)?;
         Some((index, self.messages.get(index)?.ranges.front()?.clone()))
     }
 
     /// Goes on to the next message; false if there is none.
     fn next_message(&mut self, connection: &Connection) -> bool {
-        let index = self.begun - self.decided;
+        let index = self.begun.wrapping_sub(self.decided);
         let Some(message) = self.messages.get_mut(index) else { return false };
-        self.begun += 1;
+        self.begun = self.begun.wrapping_add(1);
         let Message { envelope, body, options, .. } = &*message;
         match plan::split(connection, (*envelope).borrow(), body, options) {
             Ok(ranges) => message.ranges = ranges.into(),
@@ -318,7 +325,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
 
     /// The connection is lost: the message pushed last is not sent.
     fn skip(&mut self, cause: Error) {
-        self.begun += 1;
+        self.begun = self.begun.wrapping_add(1);
         let index = self.messages.len().saturating_sub(1);
         self.part_failed(index, cause);
     }
@@ -330,7 +337,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
             connection.command(Command::Rset)?;
             self.open = false;
         }
-        let last = self.finished && idle && self.begun == self.decided + self.messages.len();
+        let last = self.finished && idle && self.begun == self.pushed();
         if last && self.ending == Ending::Quit && self.next_range().is_none() {
             connection.command(Command::Quit)?;
             self.ending = Ending::QuitSent;
@@ -362,7 +369,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
         }
         if let Some(mut front) = self.transactions.pop_front() {
             self.open |= front.needs_guard();
-            let index = front.message - self.decided;
+            let index = front.message.wrapping_sub(self.decided);
             if front.came_too_early() {
                 self.alone = true;
                 self.again(index, front.range);
@@ -376,14 +383,14 @@ impl<E: Borrow<Envelope>> Batch<E> {
     /// A transaction that left no trace is begun once more.
     fn again(&mut self, index: usize, range: Range<usize>) {
         if let Some(message) = self.messages.get_mut(index) {
-            message.under_way -= 1;
+            message.under_way = message.under_way.saturating_sub(1);
             message.ranges.push_front(range);
         }
     }
 
     fn part_over(&mut self, index: usize, part: Result<Delivery, SendError>) {
         if let Some(message) = self.messages.get_mut(index) {
-            message.under_way -= 1;
+            message.under_way = message.under_way.saturating_sub(1);
             message.parts.push(part);
         }
         self.conclude();
@@ -399,7 +406,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
             let mut parts = core::mem::take(&mut oldest.parts);
             parts.extend(oldest.left.take().map(Err));
             self.messages.pop_front();
-            self.decided += 1;
+            self.decided = self.decided.wrapping_add(1);
             self.outcomes.extend(super::outcome::joined(parts));
         }
     }
@@ -415,7 +422,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
         };
         let mut answered = true;
         while let Some(transaction) = self.transactions.pop_front() {
-            let index = transaction.message - self.decided;
+            let index = transaction.message.wrapping_sub(self.decided);
             let own = if self.transactions.is_empty() { error } else { &others };
             let part = transaction.broken(own, connection, answered);
             answered = false;
@@ -427,9 +434,9 @@ impl<E: Borrow<Envelope>> Batch<E> {
             }
         }
         self.conclude();
-        while self.begun < self.decided + self.messages.len() {
-            let index = self.begun - self.decided;
-            self.begun += 1;
+        while self.begun.wrapping_sub(self.decided) < self.messages.len() {
+            let index = self.begun.wrapping_sub(self.decided);
+            self.begun = self.begun.wrapping_add(1);
             self.part_failed(index, others.clone());
         }
         self.broken = Some(others);

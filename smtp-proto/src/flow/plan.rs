@@ -197,6 +197,8 @@ pub(super) fn split(
         (SendOptions { split: false, .. }, _) => Err(Error::LimitReached { limit: Limit::RcptMax, max }),
         (SendOptions { recipients: RecipientPolicy::All, .. }, _) => Err(Misuse::SplitAllOrNothing.into()),
         (_, Described::Stream { .. }) => Err(Misuse::SplitStream.into()),
-        _ => Ok((0..all).step_by(most).map(|start| start..all.min(start + most)).collect()),
+        // The step is not 0, as seen above.
+        #[allow(clippy::disallowed_methods)]
+        _ => Ok((0..all).step_by(most).map(|start| start..all.min(start.saturating_add(most))).collect()),
     }
 }

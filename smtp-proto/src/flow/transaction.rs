@@ -121,7 +121,7 @@ impl Transaction {
                 return Ok(());
             }
             connection.command(Command::Rcpt(&recipient.forward_path, &recipient.parameters))?;
-            self.asked += 1;
+            self.asked = self.asked.saturating_add(1);
         }
         let all_answered = self.replies.len() == self.asked;
         if self.verdict.is_some() {
@@ -252,7 +252,7 @@ impl Transaction {
     fn judge_recipient(&mut self, reply: Reply) {
         let transient = |reply: &Reply| reply.is_transient() || reply.code().get() == 552;
         if reply.is_positive_completion() {
-            self.accepted += 1;
+            self.accepted = self.accepted.saturating_add(1);
         } else {
             match self.refusal.and_then(|at| self.replies.get(at)) {
                 Some(first) if transient(first) || !transient(&reply) => {}

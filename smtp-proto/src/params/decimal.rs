@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 pub(super) fn push_decimal(mut number: u64, out: &mut Vec<u8>) {
     let start = out.len();
     loop {
-        out.push(b'0' + (number % 10) as u8);
+        out.push(b'0' | (number % 10) as u8);
         number /= 10;
         if number == 0 {
             break;

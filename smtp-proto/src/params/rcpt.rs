@@ -70,7 +70,8 @@ impl RcptParameters {
         let is_utf8 = address_type.eq_ignore_ascii_case(UTF8);
         check_address_type(address_type)?;
         check_original_recipient(address, is_utf8)?;
-        let mut encoded = String::with_capacity(address_type.len() + 1 + address.len());
+        let mut encoded =
+            String::with_capacity(address_type.len().saturating_add(address.len()).saturating_add(1));
         encoded.push_str(address_type);
         encoded.push(';');
         if is_utf8 {
@@ -78,7 +79,7 @@ impl RcptParameters {
         } else {
             push_xtext(address.as_bytes(), &mut encoded);
         }
-        if ORCPT.len() + encoded.len() > MAX_ORCPT {
+        if ORCPT.len().saturating_add(encoded.len()) > MAX_ORCPT {
             return Err(ParameterError::new(ParameterErrorKind::OriginalRecipientTooLong));
         }
         self.orcpt = Some(encoded.into_boxed_str());

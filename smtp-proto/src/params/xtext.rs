@@ -22,7 +22,7 @@ pub fn xtext(text: &[u8], out: &mut Vec<u8>) {
 }
 
 fn hex_digit(nibble: u8) -> u8 {
-    if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }
+    b"0123456789ABCDEF".get(usize::from(nibble)).copied().unwrap_or_default()
 }
 
 /// As [`xtext`], appending to a string: xtext is ASCII.

@@ -35,17 +35,18 @@ pub(super) fn check_mailbox(text: &str, offset: usize) -> Result<u8, AddressErro
     let local_len =
         if text.starts_with('"') { quoted_string_len(text, offset)? } else { dot_string_len(text, offset)? };
     if local_len > MAX_LOCAL_PART {
-        return fail(AddressErrorKind::LocalPartTooLong, offset + MAX_LOCAL_PART);
+        return fail(AddressErrorKind::LocalPartTooLong, offset.saturating_add(MAX_LOCAL_PART));
     }
-    let domain = text.get(local_len + 1..).unwrap_or_default();
+    let domain = text.get(local_len.saturating_add(1)..).unwrap_or_default();
     if domain.is_empty() {
-        return fail(AddressErrorKind::EmptyDomain, offset + text.len());
+        return fail(AddressErrorKind::EmptyDomain, offset.saturating_add(text.len()));
     }
-    check_domain_or_literal(domain, offset + local_len + 1)?;
+    check_domain_or_literal(domain, offset.saturating_add(local_len).saturating_add(1))?;
     if text.len() > MAX_MAILBOX {
-        return fail(AddressErrorKind::PathTooLong, offset + MAX_MAILBOX);
+        return fail(AddressErrorKind::PathTooLong, offset.saturating_add(MAX_MAILBOX));
     }
-    u8::try_from(local_len).or_else(|_| fail(AddressErrorKind::LocalPartTooLong, offset + MAX_LOCAL_PART))
+    u8::try_from(local_len)
+        .or_else(|_| fail(AddressErrorKind::LocalPartTooLong, offset.saturating_add(MAX_LOCAL_PART)))
 }
 
 /// `A-d-l ":"`: no mailbox begins with `@`, so what does and goes on to one is a route.
@@ -62,15 +63,17 @@ fn dot_string_len(text: &str, offset: usize) -> Result<usize, AddressError> {
     let mut after_dot = true;
     for (at, c) in text.char_indices() {
         match c {
-            '@' if after_dot => return fail(AddressErrorKind::LocalPartDot, offset + at.saturating_sub(1)),
+            '@' if after_dot => {
+                return fail(AddressErrorKind::LocalPartDot, offset.saturating_add(at).saturating_sub(1));
+            }
             '@' => return Ok(at),
-            '.' if after_dot => return fail(AddressErrorKind::LocalPartDot, offset + at),
+            '.' if after_dot => return fail(AddressErrorKind::LocalPartDot, offset.saturating_add(at)),
             '.' => after_dot = true,
             c if is_atext(c) => after_dot = false,
-            _ => return fail(AddressErrorKind::LocalPartCharacter, offset + at),
+            _ => return fail(AddressErrorKind::LocalPartCharacter, offset.saturating_add(at)),
         }
     }
-    fail(AddressErrorKind::MissingAt, offset + text.len())
+    fail(AddressErrorKind::MissingAt, offset.saturating_add(text.len()))
 }
 
 /// `atext` of RFC 5322 §3.2.3, widened by `UTF8-non-ascii`.
@@ -83,18 +86,22 @@ fn quoted_string_len(text: &str, offset: usize) -> Result<usize, AddressError> {
     let mut chars = text.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {
         match c {
-            '"' if text.get(at + 1..).is_some_and(|rest| rest.starts_with('@')) => return Ok(at + 1),
-            '"' => return fail(AddressErrorKind::QuotedString, offset + at + 1),
+            '"' if text.get(at.saturating_add(1)..).is_some_and(|rest| rest.starts_with('@')) => {
+                return Ok(at.saturating_add(1));
+            }
+            '"' => return fail(AddressErrorKind::QuotedString, offset.saturating_add(at).saturating_add(1)),
             // quoted-pairSMTP: RFC 6531 widened only what needs no backslash.
             '\\' => match chars.next() {
                 Some((_, escaped)) if escaped.is_ascii() => {}
-                Some((at, _)) => return fail(AddressErrorKind::LocalPartCharacter, offset + at),
+                Some((at, _)) => {
+                    return fail(AddressErrorKind::LocalPartCharacter, offset.saturating_add(at));
+                }
                 None => break,
             },
             _ => {}
         }
     }
-    fail(AddressErrorKind::QuotedString, offset + text.len())
+    fail(AddressErrorKind::QuotedString, offset.saturating_add(text.len()))
 }
 
 /// `Domain / address-literal`, at most 255 octets.
@@ -113,7 +120,7 @@ pub(super) fn check_domain_or_literal(text: &str, offset: usize) -> Result<(), A
 
 fn check_domain_length(text: &str, offset: usize) -> Result<(), AddressError> {
     if text.len() > MAX_DOMAIN {
-        return fail(AddressErrorKind::DomainTooLong, offset + MAX_DOMAIN);
+        return fail(AddressErrorKind::DomainTooLong, offset.saturating_add(MAX_DOMAIN));
     }
     Ok(())
 }
@@ -121,13 +128,13 @@ fn check_domain_length(text: &str, offset: usize) -> Result<(), AddressError> {
 /// `Domain = sub-domain *("." sub-domain)`, where RFC 6531 lets a sub-domain be a U-label.
 pub(super) fn check_domain(text: &str, offset: usize) -> Result<(), AddressError> {
     if let Some((at, _)) = text.char_indices().find(|&(_, c)| c != '.' && !is_domain_character(c)) {
-        return fail(AddressErrorKind::DomainCharacter, offset + at);
+        return fail(AddressErrorKind::DomainCharacter, offset.saturating_add(at));
     }
     check_domain_length(text, offset)?;
     let mut at = offset;
     for label in text.split('.') {
         check_label(label, at)?;
-        at += label.len() + 1;
+        at = at.saturating_add(label.len()).saturating_add(1);
     }
     Ok(())
 }
@@ -137,11 +144,11 @@ fn check_label(label: &str, offset: usize) -> Result<(), AddressError> {
         return fail(AddressErrorKind::DomainLabel, offset);
     }
     if label.ends_with('-') {
-        return fail(AddressErrorKind::DomainLabel, offset + label.len() - 1);
+        return fail(AddressErrorKind::DomainLabel, offset.saturating_add(label.len()).saturating_sub(1));
     }
     // The limit is on the A-label; a U-label, which we do not convert, may take more octets than that.
     if label.is_ascii() && label.len() > MAX_LABEL {
-        return fail(AddressErrorKind::DomainLabel, offset + MAX_LABEL);
+        return fail(AddressErrorKind::DomainLabel, offset.saturating_add(MAX_LABEL));
     }
     Ok(())
 }

@@ -47,7 +47,8 @@ impl ReplyCode {
     /// The code in three ASCII digits, of which the first is 2 to 5 and the others are digits.
     pub(super) fn from_digits([a, b, c]: [u8; 3]) -> Self {
         let value = |digit: u8| u16::from(digit & 0x0f);
-        Self(value(a) * 100 + value(b) * 10 + value(c))
+        // At most 1665, were they no digits.
+        Self(value(a).wrapping_mul(100).wrapping_add(value(b).wrapping_mul(10)).wrapping_add(value(c)))
     }
 }
 
@@ -127,6 +128,7 @@ fn split_number(text: &[u8]) -> Option<(u16, &[u8])> {
     if digits.is_empty() {
         return None;
     }
-    let number = digits.iter().fold(0, |number, digit| number * 10 + u16::from(digit & 0x0f));
+    let append = |number: u16, digit: &u8| number.saturating_mul(10).saturating_add(u16::from(digit & 0x0f));
+    let number = digits.iter().fold(0, append);
     Some((number, rest))
 }

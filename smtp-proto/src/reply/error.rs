@@ -101,10 +101,10 @@ impl Excerpt {
     /// Keeps the line up to and with the octet at `offending`.
     pub(super) fn through(offending: usize, line: &[u8]) -> Self {
         let mut octets = [0; Self::MAX];
-        let mut len = 0;
-        for (kept, octet) in octets.iter_mut().zip(line.iter().take(offending + 1)) {
+        let mut len = 0_u8;
+        for (kept, octet) in octets.iter_mut().zip(line.iter().take(offending.saturating_add(1))) {
             *kept = *octet;
-            len += 1;
+            len = len.saturating_add(1);
         }
         Self { octets, len }
     }

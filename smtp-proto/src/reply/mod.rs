@@ -231,7 +231,7 @@ impl<'a> ReplyRef<'a> {
     #[inline]
     pub fn to_reply(&self) -> Reply {
         let text = match self.lines {
-            1 => self.raw.get(HEAD..HEAD + self.text).unwrap_or_default().into(),
+            1 => self.raw.get(HEAD..HEAD.wrapping_add(self.text)).unwrap_or_default().into(),
             _ => self.joined(),
         };
         Reply { code: self.code, text }

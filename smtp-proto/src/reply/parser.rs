@@ -115,14 +115,14 @@ impl ReplyParser {
                 self.work += unread.iter().position(|octet| *octet == b'\n').unwrap_or(unread.len());
             }
             if let Some(reply) = read_one_line(unread, &self.limits) {
-                self.taken += reply.raw.len();
+                self.taken = self.taken.wrapping_add(reply.raw.len());
                 return Ok(Some(reply));
             }
         }
         let mut scan = self.scan;
         match scan.advance(unread, &self.limits) {
             Ok(Some(reply)) => {
-                self.taken += scan.end();
+                self.taken = self.taken.wrapping_add(scan.end());
                 #[cfg(test)]
                 {
                     self.work += scan.work;
@@ -183,19 +183,21 @@ impl ReplyParser {
     /// bounds both the work (four moved for each one taken) and the memory.
     fn make_room(&mut self, additional: usize) {
         let unread = self.unread().len();
-        if self.buffer.capacity() - self.buffer.len() >= additional {
+        if self.buffer.capacity().saturating_sub(self.buffer.len()) >= additional {
             return;
         }
         if self.taken > 0 && self.taken >= unread / 4 {
+            // What was taken was in the buffer.
+            #[allow(clippy::disallowed_methods)]
             self.buffer.drain(..self.taken);
             self.taken = 0;
             self.count_work(unread);
         }
-        let needed = self.buffer.len() + additional;
+        let needed = self.buffer.len().saturating_add(additional);
         if needed > self.buffer.capacity() {
             let most = self.limits.unread.saturating_add(self.limits.unread / 4);
-            let capacity = (2 * self.buffer.capacity()).max(MIN_CAPACITY).min(most).max(needed);
-            self.buffer.reserve_exact(capacity - self.buffer.len());
+            let capacity = self.buffer.capacity().saturating_mul(2).max(MIN_CAPACITY).min(most).max(needed);
+            self.buffer.reserve_exact(capacity.saturating_sub(self.buffer.len()));
             self.count_work(self.buffer.len());
         }
     }

@@ -10,6 +10,8 @@
 //! text, LF alone as a line end, and up to 8 blank lines before a reply. CR alone is text: taking it for a
 //! line end would let a client and a proxy disagree on where a reply ends.
 //!
+//! Sums of positions wrap in name only: none is more than a few octets past the end of the input.
+//!
 //! The rules are applied in the order of the octets, so that the error is the same for every split of the
 //! input.
 
@@ -108,11 +110,11 @@ impl Scan {
                 Some([b'\r', b'\n', ..]) => 2,
                 _ => return Ok(()),
             };
-            self.blank += 1;
+            self.blank = self.blank.saturating_add(1);
             if self.blank > MAX_BLANK_LINES {
                 return Err(ReplyError::TooManyBlankLines);
             }
-            self.start += blank;
+            self.start = self.start.wrapping_add(blank);
             self.line = self.start;
             self.searched = self.start;
         }
@@ -138,7 +140,7 @@ impl Scan {
                 break;
             };
             let Some(line_feed) = find_line_feed(input.get(searched..).unwrap_or_default()) else {
-                self.count_work(input.len() - searched);
+                self.count_work(input.len().wrapping_sub(searched));
                 searched = input.len();
                 match rest.get(longest..) {
                     // The CR may turn out to be part of the line end.
@@ -146,8 +148,8 @@ impl Scan {
                     Some(_) => return Err(ReplyError::LineTooLong { limit: limits.line }),
                 }
             };
-            self.count_work(line_feed + 1);
-            let line_feed = searched + line_feed;
+            self.count_work(line_feed.wrapping_add(1));
+            let line_feed = searched.wrapping_add(line_feed);
             let octets = match input.get(line..line_feed).unwrap_or_default() {
                 [line @ .., b'\r'] => line.len(),
                 line => line.len(),
@@ -155,10 +157,10 @@ impl Scan {
             if octets > longest {
                 return Err(ReplyError::LineTooLong { limit: limits.line });
             }
-            text += octets.saturating_sub(HEAD) + usize::from(lines > 0);
-            lines += 1;
+            text = text.wrapping_add(octets.saturating_sub(HEAD)).wrapping_add(usize::from(lines > 0));
+            lines = lines.wrapping_add(1);
             code = read;
-            line = line_feed + 1;
+            line = line_feed.wrapping_add(1);
             searched = line;
             ended = separator == Separator::Last;
             if !ended && lines >= limits.lines {
@@ -190,13 +192,13 @@ impl Scan {
 #[inline]
 pub(super) fn read_one_line<'a>(input: &'a [u8], limits: &ReplyLimits) -> Option<ReplyRef<'a>> {
     let Ok(Some((code, Separator::Last))) = read_head(input, None) else { return None };
-    let line_feed = CODE + find_line_feed(input.get(CODE..)?)?;
+    let line_feed = find_line_feed(input.get(CODE..)?)?.wrapping_add(CODE);
     let raw = input.get(..=line_feed)?;
     let text = match raw.get(HEAD..)? {
         [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text.len(),
         _ => return None,
     };
-    let fits = HEAD + text <= limits.line && raw.len() <= limits.reply;
+    let fits = text.wrapping_add(HEAD) <= limits.line && raw.len() <= limits.reply;
     fits.then(|| ReplyRef { code: code.into(), raw, lines: 1, text })
 }
 
@@ -261,18 +263,18 @@ pub(super) fn find_line_feed(octets: &[u8]) -> Option<usize> {
     const LINE_FEEDS: u64 = u64::from_ne_bytes([b'\n'; 8]);
     const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
     let mut rest = octets;
-    let mut searched = 0;
+    let mut searched = 0_usize;
     while let Some((word, after)) = rest.split_first_chunk() {
         // An octet that is LF becomes 0, and the lowest 0 is the lowest octet to borrow.
         let differs = u64::from_le_bytes(*word) ^ LINE_FEEDS;
         let found = differs.wrapping_sub(ONES) & !differs & TOPS;
         if found != 0 {
-            return Some(searched + found.trailing_zeros() as usize / 8);
+            return Some(searched.wrapping_add(found.trailing_zeros() as usize / 8));
         }
         rest = after;
-        searched += 8;
+        searched = searched.wrapping_add(8);
     }
-    rest.iter().position(|octet| *octet == b'\n').map(|at| searched + at)
+    rest.iter().position(|octet| *octet == b'\n').map(|at| searched.wrapping_add(at))
 }
 
 /// Octets of a reply code.

@@ -107,10 +107,12 @@ impl fmt::Debug for CramMd5 {
 
 /// Lower case, as RFC 2195 §2 demands.
 fn hex(digest: [u8; 16]) -> [u8; 32] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| b"0123456789abcdef".get(usize::from(nibble)).copied().unwrap_or_default();
     let mut text = [0; 32];
     for (pair, octet) in text.chunks_exact_mut(2).zip(digest) {
-        pair.copy_from_slice(&[DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 0xf)]]);
+        if let [high, low] = pair {
+            (*high, *low) = (digit(octet >> 4), digit(octet & 0xf));
+        }
     }
     text
 }
