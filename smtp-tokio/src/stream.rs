@@ -63,7 +63,7 @@ impl<S: Stream + Unpin + ?Sized> Stream for Box<S> {
     }
 }
 
-impl<P: DerefMut<Target: Stream>> Stream for Pin<P> {
+impl<P: DerefMut<Target: Stream> + Unpin> Stream for Pin<P> {
     fn peer(&self) -> Peer {
         (**self).peer()
     }
