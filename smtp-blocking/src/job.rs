@@ -84,7 +84,7 @@ impl Source<'_> {
     pub(crate) fn consume(&mut self, octets: usize) {
         match self {
             Source::None => {}
-            Source::Whole(_, at) | Source::Owned(_, at) => *at += octets,
+            Source::Whole(_, at) | Source::Owned(_, at) => *at = at.saturating_add(octets),
             Source::Reader(reader) => reader.consume(octets),
         }
     }

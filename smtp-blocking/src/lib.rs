@@ -30,6 +30,25 @@
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+// No server and no stream makes this crate panic; the top of smtp-proto's lib.rs says how overflows are spelled.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::panic_in_result_fn,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used,
+    )
+)]
 
 mod batch;
 mod client;

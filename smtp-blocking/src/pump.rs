@@ -198,12 +198,12 @@ impl<S: Stream> Pump<S> {
         }
         self.transport.wait_for(remaining.min(self.write_slice));
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let mut count = 0;
+        let mut count = 0_usize;
         let body = part.as_ref().into_iter().flat_map(|part| part.slices());
         let output = Some(self.connection.output()).filter(|output| !output.is_empty());
         for (place, slice) in slices.iter_mut().zip(body.chain(output)) {
             *place = IoSlice::new(slice);
-            count += 1;
+            count = count.saturating_add(1);
         }
         self.flushed = false;
         let result = match slices.get(..count).unwrap_or_default() {
@@ -253,7 +253,7 @@ impl<S: Stream> Pump<S> {
                     self.write_slice = SHORT_SLICE;
                     self.facing = true;
                 } else {
-                    self.write_slice = (2 * slice).min(WRITE_SLICE);
+                    self.write_slice = slice.saturating_mul(2).min(WRITE_SLICE);
                     self.gave_up(error, before, slice);
                 }
             }
@@ -359,7 +359,7 @@ impl<S: Stream> Pump<S> {
         let remaining = self.remaining();
         let waited = before.saturating_sub(remaining);
         // A short slice may end early by itself: kernels count in ticks.
-        let at_once = slice >= TELLING && waited < before.min(slice) / 2;
+        let at_once = slice >= TELLING && waited.saturating_mul(2) < before.min(slice);
         if remaining.is_zero() || at_once {
             self.note(error);
             self.connection.handle_timeout();

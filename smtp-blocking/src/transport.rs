@@ -59,7 +59,7 @@ impl<S: Stream> Clocked<S> {
                 match left.is_zero() {
                     true => Err(io::ErrorKind::WouldBlock.into()),
                     // The first call of several gets the whole slice, so that its timeout need not be set anew.
-                    false if left + GRACE >= slice => Ok(slice.max(SHORTEST)),
+                    false if left.saturating_add(GRACE) >= slice => Ok(slice.max(SHORTEST)),
                     false => Ok(left.max(SHORTEST)),
                 }
             }

@@ -179,7 +179,7 @@ impl<'m> Job for Feed<'m> {
         let step = self.go_on(cx, connection);
         if let Some(outcome) = self.batch.next_outcome() {
             self.sources.pop_front();
-            self.told += 1;
+            self.told = self.told.wrapping_add(1);
             return Ok(Step::Done(Some(outcome)));
         }
         Ok(match step {
@@ -202,12 +202,12 @@ impl<'m> Job for Feed<'m> {
     }
 
     fn take_source(&mut self, message: usize) -> Source<'m> {
-        let source = self.sources.get_mut(message - self.told);
+        let source = self.sources.get_mut(message.wrapping_sub(self.told));
         source.map_or(Source::None, |source| std::mem::replace(source, Source::None))
     }
 
     fn return_source(&mut self, message: usize, source: Source<'m>) {
-        if let Some(place) = self.sources.get_mut(message - self.told) {
+        if let Some(place) = self.sources.get_mut(message.wrapping_sub(self.told)) {
             *place = source;
         }
     }

@@ -351,11 +351,11 @@ impl<S: Stream> Pump<S> {
         let body = part.as_ref().into_iter().flat_map(|part| part.slices());
         let (spill, wrapped) = self.spill.as_slices();
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let mut count = 0;
+        let mut count = 0_usize;
         let all = [spill, wrapped].into_iter().chain(body).chain([self.connection.output()]);
         for (place, slice) in slices.iter_mut().zip(all.filter(|slice| !slice.is_empty())) {
             *place = IoSlice::new(slice);
-            count += 1;
+            count = count.saturating_add(1);
         }
         if count == 0 {
             let _ = self.poll_flush(cx);
@@ -371,7 +371,7 @@ impl<S: Stream> Pump<S> {
                 let spilled = n.min(self.spill.len());
                 self.spill.drain(..spilled);
                 if let Some(part) = part {
-                    part.advance(n - spilled);
+                    part.advance(n.saturating_sub(spilled));
                 }
                 if let Err(error) = self.connection.advance_output(n) {
                     // The stream claims to have taken more than it was given.
@@ -435,6 +435,8 @@ impl<S: Stream> Pump<S> {
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timeout = self.connection.timeout();
         let Some(Timeout { budget, .. }) = timeout else { return Poll::Pending };
+        // So far ahead there are instants still.
+        #[allow(clippy::arithmetic_side_effects)]
         let deadline = || Instant::now() + budget.min(FOREVER);
         let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline())));
         if self.waiting != timeout {
