@@ -184,7 +184,7 @@ impl Lines {
             if line.last_chunk().is_some_and(has_lf) {
                 self.start = one_too_many.wrapping_add(1).wrapping_sub(SHORT_LINE as u64);
             } else if let Some(at) = memrchr2(CR, LF, line) {
-                self.start = base.wrapping_add(from.wrapping_add(at).wrapping_add(1) as u64);
+                self.start = base.saturating_add(from.wrapping_add(at).wrapping_add(1) as u64);
             } else {
                 self.first_long = Some(one_too_many);
                 return;
@@ -210,4 +210,23 @@ const SHORT_LINE: usize = 128;
 #[inline(always)]
 fn has_lf(octets: &[u8; SHORT_LINE]) -> bool {
     octets.iter().fold(false, |any, &octet| any | (octet == LF))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No message is so long, and yet the lines are gone through to an end, without a panic.
+    #[test]
+    fn offsets_stand_still_at_their_largest() {
+        for octet in [b'x', CR, LF] {
+            for before in [0, 1, 500, 998, 999, 5000, 20_000] {
+                let base = u64::MAX - before;
+                let mut lines = Lines { start: base, first_long: None };
+                lines.pass(&[octet; 10_000], base);
+                lines.pass(&[octet; 10_000], u64::MAX);
+                assert_eq!(lines.first_long().is_some(), octet == b'x' && before > 998, "{before}");
+            }
+        }
+    }
 }
