@@ -380,6 +380,43 @@ fn a_batch_that_could_not_start_tells_one_outcome_at_a_time() {
     assert!(outcomes.is_some_and(|taken| taken <= 3), "{outcomes:?} messages were taken for two outcomes");
 }
 
+/// INV5: an unasked reply that also breaks off was judged by where the reads were cut.
+#[test]
+fn inv5_a_broken_reply_too_many_is_the_same_fault_in_every_split() {
+    use smtp_proto::error::{Error, ProtocolError};
+    let fault = |said: &[u8], cut: usize| {
+        let mut connection = ready(config(TlsPolicy::None), b"250 hi\r\n");
+        connection.command(Command::Noop).unwrap();
+        // QUIT, too, has to be said before its answer counts.
+        for octets in said.chunks(cut) {
+            connection.receive(octets);
+            if let Err(error) = connection.poll_event() {
+                return error;
+            }
+        }
+        panic!("{}", said.escape_ascii());
+    };
+    for said in [&b"250_ok\r\n"[..], b"25x\r\n", b"250-a\r\n550 b\r\n", b"\r\n3\r\n"] {
+        for cut in [1, 2, 100] {
+            let error = fault(said, cut);
+            assert_eq!(error, Error::Protocol(ProtocolError::Surplus), "{}, {cut}", said.escape_ascii());
+        }
+    }
+    for said in [
+        &b"what?\r\n"[..],
+        b"2x0\r\n",
+        b"421_bye\r\n",
+        b"9\r\n",
+        b"\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n250 a\r\n",
+    ] {
+        for cut in [1, 2, 100] {
+            let error = fault(said, cut);
+            let malformed = matches!(error, Error::Protocol(ProtocolError::Reply { .. }));
+            assert!(malformed, "{}, {cut}: {error:?}", said.escape_ascii());
+        }
+    }
+}
+
 /// T14: opportunistic TLS that was stripped, and a password that can be guessed off line.
 #[test]
 fn t14_opportunistic_refuses_auth_in_clear() {

@@ -7,7 +7,7 @@ use super::phase::{Phase, Verdict, verdict};
 use super::{Connection, Event, Stage, TlsPolicy, TranscriptEntry};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ProtocolError};
-use crate::reply::Reply;
+use crate::reply::{Reply, ReplyError};
 
 impl Connection {
     /// Takes octets that the transport delivered, in any split. What they mean, and any fault in them, is
@@ -59,9 +59,17 @@ impl Connection {
         let stage = self.pipeline.front().map(|front| front.stage);
         match self.parser.next_reply() {
             Ok(Some(reply)) => self.answer(reply).map(Some),
-            // Some servers answer QUIT with nothing that parses; it changes nothing any more.
-            Err(_) if stage == Some(Stage::Quit) => Ok(Some(self.close())),
-            Err(error) => Err(ProtocolError::Reply { stage, error }.into()),
+            Err(error) => {
+                // Blank lines are judged before what follows them.
+                if !matches!(error, ReplyError::TooManyBlankLines | ReplyError::TooMuchUnread { .. }) {
+                    self.partial(stage)?;
+                }
+                match stage {
+                    // Some servers answer QUIT with nothing that parses; it changes nothing any more.
+                    Some(Stage::Quit) => Ok(Some(self.close())),
+                    _ => Err(ProtocolError::Reply { stage, error }.into()),
+                }
+            }
             Ok(None) if self.eof => self.ended(stage),
             Ok(None) => self.partial(stage).map(|()| None),
         }
@@ -86,8 +94,9 @@ impl Connection {
         Event::Closed
     }
 
-    /// Octets that are not yet a reply. Where none is due they are judged at once: only 421 and 221 may come
-    /// unasked, and waiting for the rest of anything else would let it be taken for a later command's reply.
+    /// Octets that are not yet a reply, or turned out to be none. Where none is due they are judged at the first
+    /// octet that tells: only 421 and 221 may come unasked, and waiting for the rest of anything else would let it
+    /// be taken for a later command's reply.
     fn partial(&self, stage: Option<Stage>) -> Result<(), Error> {
         let in_body = matches!(stage, Some(Stage::Bdat | Stage::EndOfData)) && self.pipeline.front_begun();
         if self.parser.is_blank() || self.pipeline.front_left() || in_body {
@@ -96,11 +105,14 @@ impl Connection {
         let unread = self.parser.unread();
         let start = unread.iter().position(|&b| b != b'\r' && b != b'\n').unwrap_or(unread.len());
         let begun = unread.get(start..).unwrap_or_default();
-        let may_be = |code: &[u8]| begun.iter().zip(code).all(|(a, b)| a == b);
-        if may_be(b"421") || may_be(b"221") {
-            return Ok(());
-        }
-        Err(self.unasked(stage).into())
+        let same = |code: &[u8]| begun.iter().zip(code).take_while(|(a, b)| a == b).count();
+        let same = same(b"421").max(same(b"221"));
+        let begins_reply = match begun.get(same) {
+            Some(b'2'..=b'5') => same < 3,
+            Some(digit) => digit.is_ascii_digit() && (1..3).contains(&same),
+            None => false,
+        };
+        if begins_reply { Err(self.unasked(stage).into()) } else { Ok(()) }
     }
 
     /// What a reply is that came before its time: too early for a command that is being written, or for none.
