@@ -417,6 +417,30 @@ fn inv5_a_broken_reply_too_many_is_the_same_fault_in_every_split() {
     }
 }
 
+/// A21: the password had left, but not yet any octet of the line behind it.
+#[test]
+fn a21_credentials_in_an_earlier_line_were_transmitted() {
+    use smtp_proto::error::Error;
+    use smtp_proto::sasl::{Login, Mechanism, Plain};
+    let plain: fn() -> Box<dyn Mechanism> = || Box::new(Plain::new("", "tim", "tanstaaf", "mail.example"));
+    let login: fn() -> Box<dyn Mechanism> = || Box::new(Login::new("tim", "tanstaaf", "mail.example"));
+    let user = "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\n";
+    for (keyword, mechanism, lines, sent) in [
+        ("AUTH PLAIN", plain, "C: AUTH PLAIN AHRpbQB0YW5zdGFhZg==\nS: 334\nreset".to_owned(), true),
+        ("AUTH LOGIN", login, format!("{user}C: dGlt\nS: 334 UGFzc3dvcmQ6\nreset"), true),
+        ("AUTH LOGIN", login, format!("{user}reset"), false),
+        ("AUTH LOGIN", login, "C: AUTH LOGIN\nclose".to_owned(), false),
+    ] {
+        let script = format!("{}{lines}", hello(&[keyword]));
+        let error = Scenario::new(config(TlsPolicy::None)).local().script(&script).run(|session| {
+            session.open().unwrap();
+            session.auth(&mut *mechanism()).unwrap_err()
+        });
+        let Error::Disconnected { credentials_sent, .. } = error else { panic!("{error:?}") };
+        assert_eq!(credentials_sent, sent, "{lines}");
+    }
+}
+
 /// T14: opportunistic TLS that was stripped, and a password that can be guessed off line.
 #[test]
 fn t14_opportunistic_refuses_auth_in_clear() {

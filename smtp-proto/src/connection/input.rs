@@ -80,8 +80,8 @@ impl Connection {
         if stage == Some(Stage::Quit) {
             return Ok(Some(self.close()));
         }
-        let credentials_sent =
-            stage == Some(Stage::Auth) && self.credentials_said && self.pipeline.front_begun();
+        let leaving = stage == Some(Stage::Auth) && self.credentials_said && self.pipeline.front_begun();
+        let credentials_sent = self.credentials_left || leaving;
         Err(Error::Disconnected { stage, truncated: !self.parser.is_blank(), credentials_sent })
     }
 
@@ -213,13 +213,16 @@ impl Connection {
                 // The server has forgotten EHLO and AUTH, as on a new connection.
                 self.capabilities = Capabilities::default();
                 self.authenticated = false;
-                self.credentials_said = false;
                 self.takes_mail = false;
                 self.counts = super::limits::Counts::default();
             }
-            (Stage::Auth, Verdict::Done) => {
-                self.authenticated = true;
-                self.takes_mail = false;
+            (Stage::Auth, Verdict::GoOn) => self.credentials_left |= self.credentials_said,
+            (Stage::Auth, verdict) => {
+                self.credentials_left = false;
+                if verdict == Verdict::Done {
+                    self.authenticated = true;
+                    self.takes_mail = false;
+                }
             }
             (Stage::Mail, _) => self.accepted = 0,
             (Stage::Rcpt, Verdict::Done) => {

@@ -95,6 +95,8 @@ pub struct Connection {
     authenticated: bool,
     /// Whether the AUTH exchange under way has had a response in it.
     credentials_said: bool,
+    /// Whether an earlier line of it had one.
+    credentials_left: bool,
     /// Whether the mail transaction was begun with SMTPUTF8 (RFC 6531 §3.4).
     smtp_utf8: bool,
     /// The body kind that MAIL declared.
@@ -179,6 +181,7 @@ impl Connection {
             credentials_said: false,
             smtp_utf8: false,
             body_kind: BodyKind::SevenBit,
+            credentials_left: false,
             declared_size: None,
             data: None,
             outgoing: None,
@@ -226,7 +229,6 @@ impl Connection {
         self.security = Security::Tls(VerifiedName::new(&upgrade.server_name));
         self.channel_bindings = upgrade.channel_bindings;
         self.authenticated = false;
-        self.credentials_said = false;
         self.takes_mail = false;
         self.capabilities = Capabilities::default();
         self.receiving = if implicit { Phase::Greeting } else { Phase::Hello };
