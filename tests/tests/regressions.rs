@@ -441,6 +441,24 @@ fn a21_credentials_in_an_earlier_line_were_transmitted() {
     }
 }
 
+/// The outcome said that nobody knows, and the connection that nothing can have been delivered.
+#[test]
+fn a_message_that_the_server_contradicts_itself_about_may_have_been_delivered() {
+    let script = format!(
+        "{}C: MAIL FROM:<alice@example.org>\nC: RCPT TO:<bob@example.net>\nC: BDAT 19 LAST\n\
+         C: Subject: hi\nC:\nC: hi\nS: 550 no\nS: 250 ok\nS: 250 queued\n",
+        hello(CHUNKED)
+    );
+    let options = SendOptions::default().transfer(Transfer::Chunks);
+    clear(&script).run(|session| {
+        session.open().unwrap();
+        let outcome =
+            session.send_with(&envelope(FROM, &["bob@example.net"]), Body::Whole(BODY), options, &[BODY]);
+        assert!(matches!(outcome, Err(SendError::Unknown { .. })), "{outcome:?}");
+        assert!(session.connection().may_have_been_delivered());
+    });
+}
+
 /// T14: opportunistic TLS that was stripped, and a password that can be guessed off line.
 #[test]
 fn t14_opportunistic_refuses_auth_in_clear() {

@@ -93,7 +93,7 @@ pub struct Connection {
     security: Security,
     channel_bindings: ChannelBindings,
     authenticated: bool,
-    /// Whether the AUTH exchange under way has had a response in it.
+    /// Whether the latest line of the AUTH exchange under way has a response in it.
     credentials_said: bool,
     /// Whether an earlier line of it had one.
     credentials_left: bool,
@@ -114,6 +114,8 @@ pub struct Connection {
     accepted: usize,
     /// Replies to the end of the message that have come, in LMTP.
     finals: usize,
+    /// The server accepted a message of which it had refused a part.
+    contradicted: bool,
     first_long_line: Option<u64>,
     /// Why the latest body was taken back.
     body_error: Option<Error>,
@@ -179,9 +181,9 @@ impl Connection {
             channel_bindings: ChannelBindings::new(),
             authenticated: false,
             credentials_said: false,
+            credentials_left: false,
             smtp_utf8: false,
             body_kind: BodyKind::SevenBit,
-            credentials_left: false,
             declared_size: None,
             data: None,
             outgoing: None,
@@ -189,6 +191,7 @@ impl Connection {
             takes_mail: false,
             accepted: 0,
             finals: 0,
+            contradicted: false,
             first_long_line: None,
             body_error: None,
             eof: false,
@@ -295,6 +298,12 @@ impl Connection {
         if self.receiving != Phase::Closed {
             self.fail(Error::Abandoned);
         }
+    }
+
+    /// Gives the connection up because the server accepted a message of which it had refused a part.
+    pub(crate) fn abandon_contradicted(&mut self) {
+        self.contradicted = true;
+        self.abandon();
     }
 
     /// Stores the first fatal error, and forgets what was not sent.
@@ -502,9 +511,12 @@ impl Connection {
     }
 
     /// Whether the connection broke, or was given up, after a message had left whole and before a verdict on
-    /// it came. Sending it again may then deliver it twice.
+    /// it came, or over verdicts that contradict each other. Sending it again may then deliver it twice.
     #[must_use]
     pub fn may_have_been_delivered(&self) -> bool {
+        if self.contradicted {
+            return true;
+        }
         let judged = match self.failure() {
             None => return false,
             // In LMTP it is the verdict on one recipient.

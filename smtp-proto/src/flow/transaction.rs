@@ -244,7 +244,7 @@ impl Transaction {
         let Some(reply) = self.finals.pop() else { return };
         let unexpected = ProtocolError::UnexpectedReply { stage: Stage::EndOfData, reply: reply.into() };
         self.verdict = Some(SendError::Unknown { cause: unexpected.into(), recipients: Vec::new() });
-        connection.abandon();
+        connection.abandon_contradicted();
     }
 
     /// Notes a recipient's reply, and whether the message can still be sent. Looks at no reply twice: there may
