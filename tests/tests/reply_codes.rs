@@ -3,14 +3,14 @@
 
 mod common;
 
-use common::{BODY, BODY_LINES, FROM, clear, hello, steps};
+use common::{BODY, BODY_LINES, FROM, config, hello, steps};
 use smtp_proto::body::{BodyKind, BodyRules};
 use smtp_proto::command::{Command, DataCommand};
-use smtp_proto::connection::Stage;
-use smtp_proto::error::Misuse;
-use smtp_proto::flow::{Envelope, Open, SendError, Step};
+use smtp_proto::connection::{Connection, Protocol, Stage, TlsPolicy};
+use smtp_proto::error::{Error, Misuse};
+use smtp_proto::flow::{Body, Envelope, Open, SendError, SendOptions, Step, Transfer};
 use smtp_proto::params::{MailParameters, RcptParameters, XClient, XClientProto};
-use smtp_tests::script::{Mode, Session, envelope};
+use smtp_tests::script::{Mode, Scenario, Session, envelope};
 
 const MAIL: &str = "C: MAIL FROM:<alice@example.org>\n";
 
@@ -23,8 +23,6 @@ fn rcpt(i: usize) -> String {
     format!("C: RCPT TO:<r{i}@example.net>\n")
 }
 
-/// Opens a session and sends one message to `n` recipients.
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     /// The command succeeded.
@@ -33,6 +31,8 @@ enum Class {
     GoOn,
     /// Refused; the session goes on.
     Refused,
+    /// Refused, and the session is over: the server may have taken the chunk for commands.
+    RefusedForGood,
     /// The session is over.
     Fatal,
     /// Of a message whose end has left: no verdict came. The session is over.
@@ -44,6 +44,7 @@ enum State {
     Greeting,
     Ehlo,
     Helo,
+    Lhlo,
     StartTls,
     Auth,
     AuthStep,
@@ -51,6 +52,11 @@ enum State {
     Rcpt,
     Data,
     Dot,
+    /// The only verdict of an LMTP session with one recipient.
+    LmtpDot,
+    /// A chunk that is not the last.
+    Bdat,
+    BdatLast,
     Rset,
     Noop,
     Vrfy,
@@ -62,10 +68,11 @@ enum State {
     Quit,
 }
 
-const STATES: [State; 19] = [
+const STATES: [State; 23] = [
     State::Greeting,
     State::Ehlo,
     State::Helo,
+    State::Lhlo,
     State::StartTls,
     State::Auth,
     State::AuthStep,
@@ -73,6 +80,9 @@ const STATES: [State; 19] = [
     State::Rcpt,
     State::Data,
     State::Dot,
+    State::LmtpDot,
+    State::Bdat,
+    State::BdatLast,
     State::Rset,
     State::Noop,
     State::Vrfy,
@@ -84,16 +94,20 @@ const STATES: [State; 19] = [
     State::Quit,
 ];
 
-/// Written from RFC 5321 §4.3.2, RFC 3207 §4 and RFC 4954 §4, §6; the first digit decides where they do not.
+/// Written from RFC 5321 §4.3.2, RFC 3030 §2, RFC 3207 §4 and RFC 4954 §4, §6; the first digit decides where they do
+/// not.
 fn expected(state: State, code: u16) -> Class {
-    use Class::{Done, Fatal, GoOn, Refused, Unknown};
+    use Class::{Done, Fatal, GoOn, Refused, RefusedForGood, Unknown};
     let digit = code / 100;
+    let ends_message = matches!(state, State::Dot | State::LmtpDot | State::BdatLast);
     match state {
         State::Quit => Done,
-        State::Dot if digit == 2 && code != 221 => Done,
-        State::Dot if code == 421 => Fatal,
-        State::Dot if digit == 4 || digit == 5 => Refused,
-        State::Dot => Unknown,
+        // BDAT not known, or no mail taken at all: said without reading the chunk (Postfix, Dovecot).
+        State::Bdat | State::BdatLast if matches!(code, 500 | 502 | 530) => RefusedForGood,
+        _ if ends_message && digit == 2 && code != 221 => Done,
+        _ if ends_message && code == 421 => Fatal,
+        _ if ends_message && (digit == 4 || digit == 5) => Refused,
+        _ if ends_message => Unknown,
         _ if !(2..=5).contains(&digit) || code == 421 || code == 221 => Fatal,
         State::Greeting | State::StartTls => {
             if code == 220 {
@@ -102,7 +116,7 @@ fn expected(state: State, code: u16) -> Class {
                 Fatal
             }
         }
-        State::Ehlo | State::Helo => match digit {
+        State::Ehlo | State::Helo | State::Lhlo => match digit {
             4 | 5 => Refused,
             _ if code == 250 => Done,
             _ => Fatal,
@@ -135,6 +149,7 @@ fn expected(state: State, code: u16) -> Class {
         },
         State::Mail
         | State::Rcpt
+        | State::Bdat
         | State::Noop
         | State::Vrfy
         | State::Expn
@@ -145,24 +160,32 @@ fn expected(state: State, code: u16) -> Class {
             3 => Fatal,
             _ => Refused,
         },
+        State::Dot | State::LmtpDot | State::BdatLast => unreachable!("an end of the message"),
     }
 }
 
 fn before(state: State) -> String {
-    let ready = hello(&["STARTTLS", "AUTH X", "ETRN", "XCLIENT PROTO"]);
+    let keywords = &["STARTTLS", "AUTH X", "CHUNKING", "ETRN", "XCLIENT PROTO"];
+    let ready = if is_lmtp(state) { hello(keywords).replace("EHLO", "LHLO") } else { hello(keywords) };
     let mail = format!("{ready}{MAIL}S: 250 ok\n");
     let data = format!("{mail}{}S: 250 ok\nC: DATA\n", rcpt(0));
     match state {
         State::Greeting => String::new(),
         State::Ehlo => format!("{ready}C: EHLO client.test\n"),
         State::Helo => format!("{ready}C: HELO client.test\n"),
+        State::Lhlo => format!("{ready}C: LHLO client.test\n"),
         State::StartTls => format!("{ready}C: STARTTLS\n"),
         State::Auth => format!("{ready}C: AUTH X\n"),
         State::AuthStep => format!("{ready}C: AUTH X\nS: 334\nC: aGk=\n"),
         State::Mail => format!("{ready}{MAIL}"),
         State::Rcpt => format!("{mail}{}", rcpt(0)),
         State::Data => data,
-        State::Dot => format!("{data}S: 354 go\n{BODY_LINES}"),
+        State::Dot | State::LmtpDot => format!("{data}S: 354 go\n{BODY_LINES}"),
+        State::Bdat | State::BdatLast => {
+            let first = "C: BDAT 19\nC: Subject: hi\nC:\nC: hi\n";
+            let last = if state == State::BdatLast { "S: 250 ok\nC: BDAT 0 LAST\n" } else { "" };
+            format!("{mail}{}S: 250 ok\n{first}{last}", rcpt(0))
+        }
         State::Rset => format!("{ready}C: RSET\n"),
         State::Noop => format!("{ready}C: NOOP\n"),
         State::Vrfy => format!("{ready}C: VRFY a\n"),
@@ -172,6 +195,21 @@ fn before(state: State) -> String {
         State::XClient => format!("{ready}C: XCLIENT PROTO=ESMTP\n"),
         State::Custom => format!("{ready}C: XFOO\n"),
         State::Quit => format!("{ready}C: QUIT\n"),
+    }
+}
+
+fn is_lmtp(state: State) -> bool {
+    matches!(state, State::Lhlo | State::LmtpDot)
+}
+
+/// What has to be said after the reply, for what it means to show.
+fn after(state: State, class: Class) -> &'static str {
+    match (state, class) {
+        // DATA is queued behind an accepted RCPT to see that it may be.
+        (State::Rcpt, Class::Done) => "\nC: DATA",
+        (State::Bdat, Class::Done) => "C: BDAT 0 LAST\nS: 250 ok\n",
+        (State::Bdat | State::BdatLast, Class::Refused) => "C: RSET\nS: 250 ok\n",
+        _ => "",
     }
 }
 
@@ -191,6 +229,7 @@ fn class(session: &mut Session, state: State) -> Class {
     let result = match state {
         State::Ehlo => session.ask(Command::Ehlo(&name)),
         State::Helo => session.ask(Command::Helo(&name)),
+        State::Lhlo => session.ask(Command::Lhlo(&name)),
         State::StartTls => session.ask(Command::StartTls),
         State::Auth => session.ask(Command::Auth(auth)),
         State::AuthStep => {
@@ -219,13 +258,23 @@ fn class(session: &mut Session, state: State) -> Class {
             let rcpt = session.ask(rcpt);
             if state == State::Rcpt { rcpt } else { session.ask(Command::Data(data)) }
         }
-        State::Dot => {
-            return match session.send(&to(1), BODY) {
+        State::Dot | State::LmtpDot | State::Bdat | State::BdatLast => {
+            let sent = if matches!(state, State::Bdat | State::BdatLast) {
+                let body = Body::Stream { kind: BodyKind::SevenBit, size: None };
+                let options = SendOptions::default().transfer(Transfer::Chunks);
+                session.send_with(&to(1), body, options, &[BODY])
+            } else {
+                session.send(&to(1), BODY)
+            };
+            let broken = session.connection().failure().is_some();
+            let refused = if state == State::Bdat { Stage::Bdat } else { Stage::EndOfData };
+            return match sent {
                 Ok(_) => Class::Done,
-                Err(SendError::Rejected { stage: Stage::EndOfData, .. }) => Class::Refused,
-                Err(SendError::NotSent { .. }) => Class::Fatal,
-                Err(SendError::Unknown { .. }) => Class::Unknown,
-                Err(other) => panic!("{other:?}"),
+                Err(SendError::Rejected { stage, .. }) if stage == refused && broken => Class::RefusedForGood,
+                Err(SendError::Rejected { stage, .. }) if stage == refused => Class::Refused,
+                Err(SendError::NotSent { .. }) if broken => Class::Fatal,
+                Err(SendError::Unknown { .. }) if broken => Class::Unknown,
+                other => panic!("{other:?}"),
             };
         }
         State::Rset => session.command(Command::Rset),
@@ -254,7 +303,7 @@ fn class(session: &mut Session, state: State) -> Class {
     assert!(connection.failure().is_none());
     // What the connection made of it, not what the code looks like.
     let effect = match state {
-        State::Ehlo | State::Helo => connection.is_ready(),
+        State::Ehlo | State::Helo | State::Lhlo => connection.is_ready(),
         State::XClient => !connection.is_ready() && connection.capabilities().is_empty(),
         State::StartTls => connection.tls_upgrade().is_some(),
         State::Auth | State::AuthStep => connection.is_authenticated(),
@@ -273,28 +322,30 @@ fn class(session: &mut Session, state: State) -> Class {
 
 #[test]
 fn s05_every_code_in_every_state() {
+    let mut cases = 0;
     for state in STATES {
         let before = before(state);
+        let protocol = if is_lmtp(state) { Protocol::Lmtp } else { Protocol::Smtp };
         for code in 0..1000 {
-            // DATA is queued behind an accepted RCPT to see that it may be.
-            let after =
-                if state == State::Rcpt && expected(state, code) == Class::Done { "\nC: DATA" } else { "" };
+            let after = after(state, expected(state, code));
             let script = format!("{before}S: {code:03} x\n{after}");
-            let class = clear(&script).modes(&[Mode::Whole, Mode::Bytes]).run(|session| {
+            let scenario = Scenario::new(config(TlsPolicy::None).protocol(protocol)).script(&script);
+            let class = scenario.modes(&[Mode::Whole, Mode::Bytes]).run(|session| {
                 let class = class(session, state);
-                if !after.is_empty() {
-                    session
-                        .run(
-                            steps(|c| {
-                                Ok(if c.output().is_empty() { Step::Done(()) } else { Step::Continue })
-                            }),
-                            &[],
-                        )
-                        .unwrap();
+                if state == State::Rcpt && class == Class::Done {
+                    session.run(steps(written), &[]).unwrap();
                 }
                 class
             });
             assert_eq!(class, expected(state, code), "{state:?} answered {code:03}");
+            cases += 1;
         }
     }
+    println!("s05: {cases} cases, {} states", STATES.len());
+    assert_eq!(cases, 23_000);
+}
+
+/// Waits until everything queued has left.
+fn written(connection: &mut Connection) -> Result<Step<()>, Error> {
+    Ok(if connection.output().is_empty() { Step::Done(()) } else { Step::Continue })
 }
