@@ -278,23 +278,6 @@ fn s16_a_refusal_in_the_middle_of_a_chunk_ends_it() {
 }
 
 #[test]
-fn s04_421_to_every_chunk() {
-    let closing = |stage, (not_sent, error): (bool, Error)| {
-        assert!(not_sent, "{stage}");
-        assert!(matches!(&error, Error::ServerClosed { stage: Some(s), .. } if *s == stage), "{error:?}");
-    };
-    let lines = format!("{GROUP}C| BDAT 4 LAST\\r\\nhi\\r\\n\nS: 250 ok\nS: 250 ok\nS: 421 bye\nclose");
-    closing(Stage::EndOfData, cause(whole(PIPELINED, &lines, b"hi\r\n")));
-    let start = "C: MAIL FROM:<alice@example.org>\nS: 250 ok\nC: RCPT TO:<bob@example.net>\nS: 250 ok\nC| BDAT 1\\r\\na\n";
-    let first = format!("{start}S: 421 bye");
-    closing(Stage::Bdat, cause(pieces(LOCK_STEP, &first, None, &[b"a", b"b"])));
-    let second = format!("{start}S: 250 ok\nC| BDAT 1\\r\\nb\nS: 421 bye");
-    closing(Stage::Bdat, cause(pieces(LOCK_STEP, &second, None, &[b"a", b"b"])));
-    let last = format!("{start}S: 250 ok\nC| BDAT 0 LAST\\r\\n\nS: 421 bye");
-    closing(Stage::EndOfData, cause(pieces(LOCK_STEP, &last, None, &[b"a"])));
-}
-
-#[test]
 fn s12_chunking_without_pipelining_is_lock_step() {
     let lines = "C: MAIL FROM:<alice@example.org>\nS: 250 ok\nC: RCPT TO:<bob@example.net>\nS: 250 ok
         C| BDAT 1\\r\\na

@@ -97,46 +97,6 @@ fn s03_an_idle_goodbye_is_told_and_the_message_is_safe_to_retry() {
     }
 }
 
-#[test]
-fn s04_421_ends_the_session_at_any_recipient() {
-    for n in 1..4 {
-        for at in 0..n {
-            // One by one.
-            let mut script = format!("{}{MAIL}S: 250 ok\n", hello(&[]));
-            for i in 0..=at {
-                script += &format!("{}S: {} x\n", rcpt(i), if i == at { 421 } else { 250 });
-            }
-            let error = send(&script, n).unwrap_err();
-            let stage = Some(Stage::Rcpt);
-            assert!(
-                matches!(&error, SendError::NotSent { cause: Error::ServerClosed { stage: s, .. }, .. } if *s == stage)
-            );
-            let answered = error.recipients().iter().map(|r| r.reply.is_some()).collect::<Vec<_>>();
-            assert_eq!(answered, (0..n).map(|i| i < at).collect::<Vec<_>>());
-            // In a group.
-            let mut script = format!("{}{MAIL}", hello(&["PIPELINING"]));
-            (0..n).for_each(|i| script += &rcpt(i));
-            script += "C: DATA\nS: 250 ok\n";
-            (0..at).for_each(|_| script += "S: 250 ok\n");
-            script += "S: 421 bye\n";
-            assert_eq!(send(&script, n).unwrap_err(), error_with(error, "bye"));
-        }
-    }
-}
-
-/// The same error with the text of its reply replaced.
-fn error_with(error: SendError, text: &str) -> SendError {
-    let SendError::NotSent { cause: Error::ServerClosed { stage, reply }, mut recipients } = error else {
-        panic!("{error:?}")
-    };
-    for recipient in &mut recipients {
-        recipient.reply =
-            recipient.reply.take().map(|reply| smtp_proto::reply::Reply::new(reply.code(), b"ok"));
-    }
-    let reply = Box::new(smtp_proto::reply::Reply::new(reply.code(), text.as_bytes()));
-    SendError::NotSent { cause: Error::ServerClosed { stage, reply }, recipients }
-}
-
 // ---- S06 to S09: what is left over when something is refused ----
 
 #[test]
