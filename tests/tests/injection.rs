@@ -3,19 +3,18 @@
 
 mod common;
 
-use common::{FROM, config, hello};
+use common::{FROM, config};
 use smtp_proto::capabilities::Extension;
 use smtp_proto::command::{AuthCommand, Command, CommandError};
-use smtp_proto::connection::{Connection, Peer, TlsPolicy};
+use smtp_proto::connection::{Connection, Peer, Protocol, TlsPolicy};
 use smtp_proto::error::{Error, Misuse};
 use smtp_proto::flow::{Flow, Open, Send, SendError, SendOptions, Step};
 use smtp_proto::params::{Hold, MailParameters, ParameterError, RcptParameters, XClient, XClientAttribute};
 use smtp_proto::path::{ClientName, ForwardPath, Mailbox, ReversePath};
-use smtp_tests::script::{Script, envelope};
+use smtp_tests::script::envelope;
 
 /// A session that is ready for commands, at a server that offers these keywords.
 fn ready(keywords: &[&str]) -> Connection {
-    let _: Script = hello(keywords).into();
     let mut connection = Connection::new(config(TlsPolicy::None), Peer::Remote);
     let mut open = Open::new();
     connection.receive(b"220 x\r\n");
@@ -91,6 +90,16 @@ const WAYS: &[(&str, Way)] = &[
         let name: ClientName = s.parse().map_err(told)?;
         c.command(Command::Ehlo(&name)).map(drop_id).map_err(told)
     }),
+    ("EHLO literal", |c, s| {
+        let name: ClientName = format!("[IPv6:{s}]").parse().map_err(told)?;
+        c.command(Command::Ehlo(&name)).map(drop_id).map_err(told)
+    }),
+    ("LHLO", |c, s| {
+        *c = Connection::new(config(TlsPolicy::None).protocol(Protocol::Lmtp), Peer::Remote);
+        c.receive(b"220 x\r\n");
+        c.poll_event().map_err(told)?;
+        c.command(Command::Lhlo(&s.parse().map_err(told)?)).map(drop_id).map_err(told)
+    }),
     ("HELO", |c, s| {
         let name = ClientName::domain(s).map_err(told)?;
         c.command(Command::Helo(&name)).map(drop_id).map_err(told)
@@ -127,6 +136,10 @@ const WAYS: &[(&str, Way)] = &[
     ("ORCPT type", |c, s| rcpt(c, &to(), &RcptParameters::new().orcpt(s, "a@b").map_err(told)?)),
     ("ORCPT", |c, s| rcpt(c, &to(), &RcptParameters::new().orcpt("rfc822", s).map_err(told)?)),
     ("ORCPT utf-8", |c, s| rcpt(c, &to(), &RcptParameters::new().orcpt("utf-8", s).map_err(told)?)),
+    ("ORCPT mailbox", |c, s| {
+        let mailbox: Mailbox = format!("\"{s}\"@example.org").parse().map_err(told)?;
+        rcpt(c, &to(), &RcptParameters::new().orcpt_mailbox(&mailbox).map_err(told)?)
+    }),
     ("RCPT raw keyword", |c, s| rcpt(c, &to(), &RcptParameters::new().raw(s, None).map_err(told)?)),
     ("RCPT raw value", |c, s| rcpt(c, &to(), &RcptParameters::new().raw("XFOO", Some(s)).map_err(told)?)),
     ("VRFY", |c, s| c.command(Command::Vrfy(s)).map(drop_id).map_err(told)),
@@ -188,6 +201,7 @@ fn good(name: &str) -> &'static str {
         "MAIL" | "RCPT" | "RCPT brackets" | "ORCPT" | "ORCPT utf-8" => "user@example.org",
         "mechanism" => "X",
         "custom" => "XFOO",
+        "EHLO literal" => "2001:db8::1",
         "HOLDUNTIL" => "2026-08-03T12:00:00Z",
         "MAIL escaped" => "bc",
         _ => "example",
@@ -213,15 +227,17 @@ fn i02_every_control_at_every_place_is_refused() {
             }
         }
     }
+    println!("injection, controls: {cases} cases, {} ways to the wire", WAYS.len());
     assert_eq!(cases, WAYS.len() * 33 * 3);
 }
 
 #[test]
 fn i05_look_alikes_of_line_ends_never_end_a_line() {
+    let ascii: Vec<&str> = EVERYTHING.iter().copied().filter(|k| *k != "SMTPUTF8").collect();
+    let mut cases = 0;
     for (name, way) in WAYS {
         for look_alike in ['\u{010D}', '\u{010A}', '\u{560D}', '\u{560A}', '\u{760D}', '\u{760A}'] {
             for text in placed(good(name), look_alike) {
-                let ascii: Vec<&str> = EVERYTHING.iter().copied().filter(|k| *k != "SMTPUTF8").collect();
                 if let Some(line) = emitted(*way, &ascii, &text) {
                     assert!(line.is_ascii(), "{name} {text:?}: sent without SMTPUTF8");
                     assert_lines(&line, name);
@@ -229,12 +245,37 @@ fn i05_look_alikes_of_line_ends_never_end_a_line() {
                 if let Some(line) = emitted(*way, &EVERYTHING, &text) {
                     assert_lines(&line, name);
                 }
+                cases += 1;
             }
         }
         for separator in ['\u{85}', '\u{2028}', '\u{2029}', '\u{80}', '\u{9f}'] {
             for text in placed(good(name), separator) {
                 assert_eq!(emitted(*way, &EVERYTHING, &text), None, "{name} {text:?}");
+                cases += 1;
             }
+        }
+    }
+    println!("injection, look-alikes: {cases} cases");
+    assert_eq!(cases, WAYS.len() * 11 * 3);
+}
+
+/// What a mechanism says is octets, and none of them is refused: in base64 none of them can end a line.
+#[test]
+fn i02_the_responses_of_a_mechanism_are_one_line_whatever_is_in_them() {
+    for octet in 0..=255_u8 {
+        for response in
+            [vec![octet], vec![octet, b'a', b'b'], vec![b'a', octet, b'b'], vec![b'a', b'b', octet]]
+        {
+            let mut connection = ready(&EVERYTHING);
+            let auth = AuthCommand { mechanism: "X", initial_response: Some(&response) };
+            connection.command(Command::Auth(auth)).unwrap();
+            assert_lines(connection.output(), "initial response");
+            let n = connection.output().len();
+            connection.advance_output(n).unwrap();
+            connection.receive(b"334 \r\n");
+            connection.poll_event().unwrap();
+            connection.auth_respond(&response).unwrap();
+            assert_lines(connection.output(), "response");
         }
     }
 }

@@ -8,7 +8,9 @@ use smtp_proto::body::BodyKind;
 use smtp_proto::capabilities::Limit;
 use smtp_proto::connection::Stage;
 use smtp_proto::error::{Error, Misuse};
-use smtp_proto::flow::{Body, Envelope, RecipientPolicy, SendError, SendOptions, Transfer, queue_id};
+use smtp_proto::flow::{
+    Body, Envelope, RecipientPolicy, RecipientState, SendError, SendOptions, Transfer, queue_id,
+};
 use smtp_tests::script::{Mode, envelope};
 
 const MAIL: &str = "C: MAIL FROM:<alice@example.org>\n";
@@ -21,8 +23,6 @@ fn to(n: usize) -> Envelope {
 fn rcpt(i: usize) -> String {
     format!("C: RCPT TO:<r{i}@example.net>\n")
 }
-
-/// Opens a session and sends one message to `n` recipients.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -141,6 +141,7 @@ fn s10_recipients_by_data_by_end_of_data_by_policy() {
             }
         }
     }
+    println!("s10: {cases} cases");
     assert_eq!(cases, (1..=8).map(|n| 3_usize.pow(n)).sum::<usize>() * 10 * 4);
 }
 
@@ -168,6 +169,14 @@ fn check_s10(rcpts: &[u16], data: End, dot: End, all: bool, pipelining: bool) {
     let codes: Vec<_> = recipients.iter().map(|r| r.reply.as_ref().map(|reply| reply.code().get())).collect();
     let told = rcpts.iter().enumerate().map(|(i, code)| (i < asked).then_some(*code));
     assert_eq!(codes, told.collect::<Vec<_>>(), "{script}");
+    let states = rcpts.iter().enumerate().map(|(i, code)| match expected {
+        _ if i < asked && code / 100 != 2 => RecipientState::Refused,
+        Outcome::Accepted => RecipientState::Accepted,
+        Outcome::Rejected(Stage::Rcpt, _) | Outcome::NotSent => RecipientState::NotSent,
+        Outcome::Rejected(..) => RecipientState::Refused,
+        Outcome::Unknown => RecipientState::Unknown,
+    });
+    assert!(recipients.iter().map(|recipient| recipient.state).eq(states), "{recipients:?} {script}");
     for (recipient, code) in recipients.iter().zip(rcpts).take(asked) {
         assert_eq!(recipient.is_accepted(), code / 100 == 2);
         assert_eq!(recipient.is_transient(), code / 100 == 4 || *code == 552);
