@@ -314,8 +314,8 @@ impl Judge<'_> {
         self.no_chunking = self.setting.chunks && !offers("CHUNKING");
     }
 
-    /// 354. RFC 2920 §3.1: if nobody is to get the message, a lone dot takes DATA back; in LMTP nobody would
-    /// answer it.
+    /// The server said 354. If nobody is to get the message, a lone dot takes DATA back (RFC 2920 §3.1); in LMTP
+    /// nobody would answer it.
     fn asked_for_the_message(&mut self) {
         self.expecting = Expecting::Message;
         let mut unwanted = (false, false);
