@@ -225,7 +225,8 @@ impl<S: Stream> Write for Transport<S> {
             Transport::Plain(stream) => stream.write_vectored(slices),
             #[cfg(feature = "rustls")]
             Transport::Tls(tls) => {
-                let result = tls.write_vectored(slices);
+                // `StreamOwned` would write the first slice alone.
+                let result = rustls::Stream::new(&mut tls.conn, &mut tls.sock).write_vectored(slices);
                 not_zero(result, tls.conn.wants_write())
             }
             Transport::Gone => Err(gone()),
