@@ -29,6 +29,8 @@
 )]
 
 mod batch;
+#[cfg(feature = "rustls")]
+mod below;
 mod client;
 mod data;
 mod error;

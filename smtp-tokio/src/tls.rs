@@ -12,6 +12,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::Stream;
+use crate::below::Below;
+use crate::transport::TAKEN_AT_ONCE;
 
 /// The settings used when none are given: the `ring` provider, and the certificate authorities that the
 /// platform trusts.
@@ -33,12 +35,13 @@ pub(crate) async fn handshake<S: Stream>(
     stream: Pin<Box<S>>,
     config: Arc<ClientConfig>,
     server_name: &str,
-) -> io::Result<TlsStream<Pin<Box<S>>>> {
+) -> io::Result<TlsStream<Below<S>>> {
     // A final dot makes a name absolute; certificates carry it without (RFC 6066 §3).
     let name = server_name.strip_suffix('.').unwrap_or(server_name);
     let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-    TlsConnector::from(config).connect(name, stream).await
+    let limit = |tls: &mut ClientConnection| tls.set_buffer_limit(Some(TAKEN_AT_ONCE));
+    TlsConnector::from(config).connect_with(name, Below::new(stream), limit).await
 }
 
 /// What names the channel, for mechanisms that bind to it.

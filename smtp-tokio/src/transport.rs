@@ -10,12 +10,18 @@ use tokio::io::ReadBuf;
 use tokio::io::{AsyncRead as _, AsyncWrite as _};
 
 use crate::Stream;
+#[cfg(feature = "rustls")]
+use crate::below::Below;
+
+/// The most octets that rustls takes in one call.
+#[cfg(feature = "rustls")]
+pub(crate) const TAKEN_AT_ONCE: usize = 64 * 1024;
 
 /// What octets go through. The stream is boxed because it may be one that must not move.
 pub(crate) enum Transport<S: Stream> {
     Plain(Pin<Box<S>>),
     #[cfg(feature = "rustls")]
-    Tls(Box<tokio_rustls::client::TlsStream<Pin<Box<S>>>>),
+    Tls(Box<tokio_rustls::client::TlsStream<Below<S>>>),
     /// Closed, because the connection broke or ended.
     Gone,
 }
@@ -56,7 +62,18 @@ impl<S: Stream> Transport<S> {
         match self {
             Transport::Plain(stream) => stream.as_mut().poll_write_vectored(cx, slices),
             #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, slices),
+            Transport::Tls(tls) => {
+                let before = tls.get_ref().0.taken();
+                match Pin::new(&mut *tls).poll_write_vectored(cx, slices) {
+                    // Octets of this write may be in the records that have left: all count that TLS may have taken. The
+                    // next call meets the error again.
+                    Poll::Ready(Err(_)) if tls.get_ref().0.taken() != before => {
+                        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+                        Poll::Ready(Ok(offered.min(TAKEN_AT_ONCE)))
+                    }
+                    result => result,
+                }
+            }
             Transport::Gone => Poll::Ready(Err(gone())),
         }
     }
