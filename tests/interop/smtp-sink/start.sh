@@ -37,7 +37,10 @@ SINK_FAULTS=(
     "QUIT_CLOSE -q QUIT"
     "EARLY -A 0"                   # refuses in the middle of the message
     "DEAF -H 30"                   # stops reading after DATA
+    "NAP -H 3"                     # the same, but not for long
     "SLOW -w 1"                    # waits a second after DATA
+    "SLOW_DOT -W .:1:50"           # answers the message seconds later, and what came right behind it before that
+    "MORTAL -M 50"                 # is gone with the end of its 50th message, which it does not answer
 )
 
 start_smtp_sink() {
