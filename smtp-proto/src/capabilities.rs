@@ -13,6 +13,7 @@ mod limits;
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
+use core::num::NonZeroU64;
 
 pub use extension::Extension;
 use extension::ExtensionSet;
@@ -43,6 +44,9 @@ pub struct Capabilities {
     /// `KEYWORD` or `KEYWORD parameters`, joined by `\n`: printable ASCII but for that.
     lines: Box<str>,
     known: ExtensionSet,
+    /// What is asked before each MAIL and RCPT, read once: the lines may be many.
+    size_limit: Option<NonZeroU64>,
+    limits: Option<Box<Limits>>,
 }
 
 impl Capabilities {
@@ -84,7 +88,8 @@ impl Capabilities {
             push_parameters(&mut kept, mechanisms.as_bytes());
             known.insert(Extension::Auth);
         }
-        Self { lines: kept.into_boxed_str(), known }
+        let parsed = Self { lines: kept.into_boxed_str(), known, size_limit: None, limits: None };
+        parsed.with_figures()
     }
 
     /// Whether the server offers `extension`, with whatever parameters.
@@ -140,6 +145,11 @@ impl Capabilities {
         self.lines = kept.into_boxed_str();
         if let Some(extension) = Extension::from_keyword(keyword) {
             self.known.remove(extension);
+            match extension {
+                Extension::Size => self.size_limit = None,
+                Extension::Limits => self.limits = None,
+                _ => {}
+            }
         }
     }
 }

@@ -157,6 +157,19 @@ impl Error {
         }
     }
 
+    /// The same with no more of the server's words than is shown of them.
+    pub(crate) fn brief(&self) -> Self {
+        let mut brief = self.clone();
+        match &mut brief {
+            Error::Refused { reply, .. }
+            | Error::ServerClosed { reply, .. }
+            | Error::Protocol(ProtocolError::UnexpectedReply { reply, .. }) => **reply = reply.brief(),
+            Error::AuthenticationFailed(failed) => *failed.reply = failed.reply.brief(),
+            _ => {}
+        }
+        brief
+    }
+
     /// Whether the same call may succeed later: a 4yz reply, or a connection that was lost.
     #[must_use]
     pub fn is_transient(&self) -> bool {

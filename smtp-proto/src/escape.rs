@@ -87,7 +87,7 @@ fn write_char(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
 }
 
 /// How many octets of the text are shown.
-const SHOWN: usize = 512;
+pub(crate) const SHOWN: usize = 512;
 
 #[cfg(test)]
 mod tests {

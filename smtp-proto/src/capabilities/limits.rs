@@ -4,7 +4,9 @@
 //! overflow or forbid everything; what is refused because of a value, is refused locally and can be asked for again
 //! after [`Capabilities::mask`].
 
+use alloc::boxed::Box;
 use core::fmt;
+use core::num::NonZeroU64;
 
 use super::{Capabilities, Extension};
 use crate::params::DateTime;
@@ -15,7 +17,7 @@ impl Capabilities {
     /// `None` when it names no limit: no `SIZE`, or one that is 0, absent, or not a decimal number below 2⁶⁴.
     #[must_use]
     pub fn size_limit(&self) -> Option<u64> {
-        positive(self.get(Extension::Size.keyword())?)
+        self.size_limit.map(NonZeroU64::get)
     }
 
     /// The limits that the server declares for this session (RFC 9422); none when it does not offer LIMITS.
@@ -32,11 +34,23 @@ impl Capabilities {
     /// ```
     #[must_use]
     pub fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        // Asked before every RCPT, of servers most of which have no such line.
-        if !self.supports(Extension::Limits) {
-            return limits;
+        self.limits.as_deref().copied().unwrap_or_default()
+    }
+
+    /// Reads the figures out of the lines.
+    pub(super) fn with_figures(mut self) -> Self {
+        if self.supports(Extension::Size) {
+            self.size_limit =
+                self.get(Extension::Size.keyword()).and_then(positive).and_then(NonZeroU64::new);
         }
+        if self.supports(Extension::Limits) {
+            self.limits = Some(Box::new(self.read_limits()));
+        }
+        self
+    }
+
+    fn read_limits(&self) -> Limits {
+        let mut limits = Limits::default();
         for parameter in self.get(Extension::Limits.keyword()).unwrap_or_default().split(' ') {
             let Some((name, value)) = parameter.split_once('=') else { continue };
             let Some(limit) = Limit::from_name(name) else { continue };
@@ -100,7 +114,8 @@ pub struct Limits {
     pub mail_max: Option<u64>,
     /// `RCPTMAX`: RCPT commands in a mail transaction.
     pub rcpt_max: Option<u64>,
-    /// `RCPTDOMAINMAX`: different domains of the forward-paths in a session.
+    /// `RCPTDOMAINMAX`: different domains of the forward-paths in a session. The domains are not counted here for a
+    /// server that takes more than 1,000: it says so itself when they are too many.
     pub rcpt_domain_max: Option<u64>,
 }
 

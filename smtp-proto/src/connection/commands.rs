@@ -1,5 +1,6 @@
 //! Queueing commands: what the phase, the server's extensions and the encoder say to each.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::outgoing::Outgoing;
@@ -121,7 +122,7 @@ impl Connection {
         self.check_kind(data.rules.kind)?;
         let end = self.pipeline.new_id();
         self.body_error = None;
-        self.outgoing = Some(Outgoing::in_chunks(data, end));
+        self.outgoing = Some(Box::new(Outgoing::in_chunks(data, end)));
         self.completed = None;
         self.sending = next;
         self.sequence = self.sequence.wrapping_add(1);
@@ -204,7 +205,7 @@ impl Connection {
     pub(super) fn release(&mut self) {
         let pipelining = self.is_pipelining();
         let quiet = self.parser.is_blank();
-        self.pipeline.release(pipelining, quiet);
+        self.pipeline.release(&self.config.window, pipelining, quiet);
     }
 
     fn trace_command(&mut self, command: &Command<'_>) {

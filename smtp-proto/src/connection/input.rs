@@ -91,6 +91,7 @@ impl Connection {
         self.sending = Phase::Closed;
         self.receiving = Phase::Closed;
         self.pipeline.stop();
+        self.parser.discard();
         Event::Closed
     }
 
@@ -231,7 +232,7 @@ impl Connection {
             }
             (Stage::Data, Verdict::GoOn) => {
                 let end = self.pipeline.begin_body();
-                self.outgoing = self.data.map(|data| Outgoing::after_data(data, end));
+                self.outgoing = self.data.map(|data| Box::new(Outgoing::after_data(data, end)));
                 self.sending = Phase::Body;
             }
             _ => {}

@@ -10,6 +10,9 @@ use crate::error::{Error, Misuse};
 use crate::params::{Hold, MailParameters, OutOfRange};
 use crate::path::ForwardPath;
 
+/// Most domains of recipients that are remembered for the sake of RCPTDOMAINMAX: a server could declare any number.
+const MOST_DOMAINS: u64 = 1_000;
+
 /// What has been said in this session of what RFC 9422 limits. A command counts when it is queued: whether the
 /// server accepts it does not matter to the limits.
 #[derive(Debug, Default)]
@@ -18,8 +21,12 @@ pub(super) struct Counts {
     /// In the latest mail transaction.
     recipients: u64,
     /// In lower case; kept only for a server that limits their number.
-    domains: BTreeSet<Box<str>>,
+    domains: Option<Box<Domains>>,
 }
+
+/// In a box of its own, because most servers limit no such thing.
+#[derive(Debug, Default)]
+struct Domains(BTreeSet<Box<str>>);
 
 impl Connection {
     /// How many more mail transactions the server takes in this session (RFC 9422, `MAILMAX`); `None` when it
@@ -51,9 +58,9 @@ impl Connection {
                 }
                 _ => counted = counted.saturating_add(1),
             }
-            let Some(max) = limits.rcpt_domain_max else { continue };
-            new.extend(domain_of(path).filter(|domain| !self.counts.domains.contains(domain)));
-            if self.counts.domains.len().saturating_add(new.len()) as u64 > max {
+            let Some(max) = domain_max(&limits) else { continue };
+            new.extend(domain_of(path).filter(|domain| !self.counts.knows(domain)));
+            if self.counts.domains().saturating_add(new.len()) as u64 > max {
                 return Err(Error::LimitReached { limit: Limit::RcptDomainMax, max });
             }
         }
@@ -117,6 +124,14 @@ impl Connection {
 }
 
 impl Counts {
+    fn domains(&self) -> usize {
+        self.domains.as_ref().map_or(0, |domains| domains.0.len())
+    }
+
+    fn knows(&self, domain: &str) -> bool {
+        self.domains.as_ref().is_some_and(|domains| domains.0.contains(domain))
+    }
+
     fn add_mail(&mut self) {
         self.mails = self.mails.saturating_add(1);
         self.recipients = 0;
@@ -129,9 +144,9 @@ impl Counts {
             }
             _ => {}
         }
-        let Some(max) = limits.rcpt_domain_max else { return Ok(()) };
+        let Some(max) = domain_max(limits) else { return Ok(()) };
         match domain_of(path) {
-            Some(domain) if self.domains.len() as u64 >= max && !self.domains.contains(&domain) => {
+            Some(domain) if self.domains() as u64 >= max && !self.knows(&domain) => {
                 Err(Error::LimitReached { limit: Limit::RcptDomainMax, max })
             }
             _ => Ok(()),
@@ -140,10 +155,15 @@ impl Counts {
 
     fn add_rcpt(&mut self, limits: &Limits, path: &ForwardPath) {
         self.recipients = self.recipients.saturating_add(1);
-        if limits.rcpt_domain_max.is_some() {
-            self.domains.extend(domain_of(path));
+        if domain_max(limits).is_some() {
+            self.domains.get_or_insert_default().0.extend(domain_of(path));
         }
     }
+}
+
+/// RCPTDOMAINMAX, where it is kept account of.
+fn domain_max(limits: &Limits) -> Option<u64> {
+    limits.rcpt_domain_max.filter(|&max| max <= MOST_DOMAINS)
 }
 
 /// The domain, to be compared without regard to case; `<postmaster>` has none.

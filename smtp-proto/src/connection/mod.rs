@@ -49,8 +49,7 @@ use pipeline::Pipeline;
 ///
 /// - **Octets in.** [`receive`](Self::receive) takes any split of the input; what happens is a function of
 ///   the octets alone. Then call [`poll_event`](Self::poll_event) until it gives `None`; a
-///   [`Flow`](crate::flow::Flow) does that itself, and events taken beside it are lost to it. Buffered input is
-///   bounded by [`ReplyLimits`](crate::reply::ReplyLimits).
+///   [`Flow`](crate::flow::Flow) does that itself, and events taken beside it are lost to it.
 /// - **One event at a time.** The state advances as each event is returned: what an accessor says always
 ///   matches the last event seen.
 /// - **Octets out.** [`output`](Self::output) is what to write now, [`advance_output`](Self::advance_output)
@@ -62,6 +61,17 @@ use pipeline::Pipeline;
 ///   421 (and an idle 221), which is the server's orderly goodbye.
 /// - **Poisoned is poisoned.** After a fatal error nothing is ever emitted again; queueing calls return
 ///   [`Error::Poisoned`], and `poll_event` repeats the error that broke the connection.
+///
+/// # What it holds
+///
+/// At most 1 MiB with the default settings, whatever the server says and whether or not its events are taken: input
+/// and a reply under assembly ([`ReplyLimits`](crate::reply::ReplyLimits)), what the server offers, the commands in the
+/// [`Window`], and up to 1,000 domains for a server that limits their number. After a failure it is at most 128 KiB:
+/// the error, and which commands have no reply. Idle, it is about 1 KiB, the value itself included. Not counted are
+/// [`Config`], which connections can share, and commands queued though there was no [room](Self::has_room) for them.
+///
+/// A [`Flow`](crate::flow::Flow) holds what it will tell besides, of which
+/// [`ReplyLimits::kept`](crate::reply::ReplyLimits::kept) bounds the server's part.
 ///
 /// # The loop
 ///
@@ -105,7 +115,7 @@ pub struct Connection {
     declared_size: Option<u64>,
     /// What the body has to obey that a DATA in flight asks for.
     data: Option<DataCommand>,
-    outgoing: Option<Outgoing>,
+    outgoing: Option<Box<Outgoing>>,
     /// The end of the latest message, if its last chunk was complete without being told so.
     completed: Option<CommandId>,
     /// The server has accepted a recipient since the session was last changed by EHLO, TLS, AUTH or XCLIENT.
@@ -118,7 +128,7 @@ pub struct Connection {
     contradicted: bool,
     first_long_line: Option<u64>,
     /// Why the latest body was taken back.
-    body_error: Option<Error>,
+    body_error: Option<Box<Error>>,
     eof: bool,
     sequence: u64,
     failure: Option<Box<Error>>,
@@ -161,7 +171,7 @@ impl Connection {
     pub fn new(config: impl Into<Arc<Config>>, peer: Peer) -> Self {
         let config = config.into();
         let implicit = config.tls == TlsPolicy::Implicit;
-        let mut pipeline = Pipeline::new(config.window);
+        let mut pipeline = Pipeline::new();
         let phase = if implicit { Phase::TlsPending } else { Phase::Greeting };
         if !implicit {
             pipeline.expect(Stage::Greeting);
@@ -306,9 +316,10 @@ impl Connection {
         self.abandon();
     }
 
-    /// Stores the first fatal error, and forgets what was not sent.
+    /// Stores the first fatal error, and forgets what was not sent and what was not read.
     pub(crate) fn fail(&mut self, error: Error) -> Error {
         self.pipeline.stop();
+        self.parser.discard();
         (**self.failure.get_or_insert_with(|| Box::new(error))).clone()
     }
 
@@ -446,21 +457,22 @@ impl Connection {
         if self.failure.is_some() || self.sending != Phase::Body {
             return false;
         }
-        let new_chunk = self.outgoing.as_ref().is_some_and(Outgoing::is_between_chunks);
+        let new_chunk = self.outgoing.as_deref().is_some_and(Outgoing::is_between_chunks);
         let welcome = self.takes_mail || self.config.eager_chunks;
-        let ready = || self.parser.is_blank() && self.pipeline.takes_chunk(self.is_pipelining());
+        let ready =
+            || self.parser.is_blank() && self.pipeline.takes_chunk(&self.config.window, self.is_pipelining());
         !new_chunk || (welcome && ready())
     }
 
     /// Names the end of the message whose body is due or being sent.
     #[must_use]
     pub fn body_id(&self) -> Option<CommandId> {
-        self.outgoing.as_ref().map(Outgoing::end)
+        self.outgoing.as_deref().map(Outgoing::end)
     }
 
     /// Why the latest body was taken back, if its supply failed between two chunks.
     pub(crate) fn body_error(&self) -> Option<&Error> {
-        self.body_error.as_ref()
+        self.body_error.as_deref()
     }
 
     /// How many recipients the server has accepted in the latest mail transaction.
@@ -488,7 +500,7 @@ impl Connection {
     /// Whether one more command would not have to wait in the queue for others to be answered first.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.pipeline.has_room(self.is_pipelining())
+        self.pipeline.has_room(&self.config.window, self.is_pipelining())
     }
 
     /// Commands queued or in flight.

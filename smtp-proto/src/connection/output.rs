@@ -1,5 +1,7 @@
 //! Octets out: what the pipeline has released, and the message body between them.
 
+use alloc::boxed::Box;
+
 use super::outgoing::{Announcement, Ending, Outgoing};
 use super::phase::Phase;
 use super::{CommandId, Connection, TranscriptEntry};
@@ -72,11 +74,11 @@ impl Connection {
     }
 
     fn body_failed(&mut self, error: Error) -> Error {
-        let between = self.outgoing.as_ref().is_some_and(Outgoing::is_between_chunks);
+        let between = self.outgoing.as_deref().is_some_and(Outgoing::is_between_chunks);
         if self.failure.is_some() || !between || self.cancel_body().is_err() {
             return self.fail(error);
         }
-        self.body_error = Some(error.clone());
+        self.body_error = Some(Box::new(error.clone()));
         error
     }
 
@@ -84,7 +86,7 @@ impl Connection {
         let Some(outgoing) = &mut self.outgoing else { return Err(Misuse::NoBody.into()) };
         let mut announced = None;
         if outgoing.is_between_chunks() && !chunk.is_empty() {
-            let octets = chunk.get(..self.pipeline.chunk_limit()).unwrap_or(chunk);
+            let octets = chunk.get(..self.config.window.chunk_octets.max(1)).unwrap_or(chunk);
             announced = outgoing.announce(octets)?;
         }
         let (announcement, whole) = announced.unzip();

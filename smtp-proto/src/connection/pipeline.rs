@@ -57,13 +57,18 @@ pub(super) struct Entry {
     /// Where its last octet stands; `u64::MAX` while a body is not finished.
     end: u64,
     /// Octets of its command line, which count for the window.
-    cost: usize,
+    cost: u32,
     /// Whether it is a `BDAT`.
     pub(super) chunk: bool,
 }
 
+impl Entry {
+    fn cost(&self) -> usize {
+        usize::try_from(self.cost).unwrap_or(usize::MAX)
+    }
+}
+
 pub(super) struct Pipeline {
-    window: Window,
     entries: VecDeque<Entry>,
     in_flight: usize,
     /// Octets of the command lines in `entries`, and of those of them in flight.
@@ -83,16 +88,16 @@ pub(super) struct Pipeline {
     secret: bool,
 }
 
-/// An empty buffer keeps no more than this between flights, so that an idle connection stays small.
-const KEEP: usize = 256;
+/// An empty buffer keeps no more than this between flights, so that an idle connection stays small. It is
+/// enough for most commands that go alone.
+const KEEP: usize = 48;
 
-/// Room made at once for a group of commands: what most messages take.
+/// Room made at once when a second command comes behind the first: what most messages take.
 const GROUP: usize = 256;
 
 impl Pipeline {
-    pub(super) fn new(window: Window) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            window,
             entries: VecDeque::new(),
             in_flight: 0,
             cost: 0,
@@ -115,8 +120,10 @@ impl Pipeline {
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<CommandId, E> {
         let start = self.queued_end();
-        if self.bytes.capacity() == 0 {
-            self.bytes.reserve(GROUP);
+        match self.entries.len() {
+            0 if self.bytes.capacity() < KEEP => self.bytes.reserve_exact(KEEP),
+            1 => self.bytes.reserve(GROUP),
+            _ => {}
         }
         encode(&mut self.bytes)?;
         Ok(self.add(stage, start))
@@ -147,13 +154,13 @@ impl Pipeline {
     fn add(&mut self, stage: Stage, start: u64) -> CommandId {
         let id = self.new_id();
         let end = self.queued_end();
-        let cost = as_len(end.saturating_sub(start));
+        let cost = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
         self.add_entry(Entry { id, stage, start, end, cost, chunk: false });
         id
     }
 
     fn add_entry(&mut self, entry: Entry) {
-        self.cost = self.cost.saturating_add(entry.cost);
+        self.cost = self.cost.saturating_add(entry.cost());
         self.entries.push_back(entry);
     }
 
@@ -161,7 +168,7 @@ impl Pipeline {
     fn fly(&mut self) {
         if let Some(last) = self.entries.back() {
             self.in_flight = self.in_flight.saturating_add(1);
-            self.cost_in_flight = self.cost_in_flight.saturating_add(last.cost);
+            self.cost_in_flight = self.cost_in_flight.saturating_add(last.cost());
             self.chunks_in_flight = self.chunks_in_flight.saturating_add(last.chunk.into());
         }
     }
@@ -195,23 +202,18 @@ impl Pipeline {
     }
 
     /// Whether a chunk may be announced: nothing is held back, and the window has room for it.
-    pub(super) fn takes_chunk(&self, pipelining: bool) -> bool {
+    pub(super) fn takes_chunk(&self, window: &Window, pipelining: bool) -> bool {
         match self.entries.back() {
             None => true,
             Some(last) => {
                 pipelining
                     && !ends_group(last.stage)
                     && self.entries.len() == self.in_flight
-                    && self.chunks_in_flight < self.window.chunks.max(1)
-                    && self.entries.len() < self.window.commands
-                    && self.cost.saturating_add(Head::LINE) <= self.window.octets
+                    && self.chunks_in_flight < window.chunks.max(1)
+                    && self.entries.len() < window.commands
+                    && self.cost.saturating_add(Head::LINE) <= window.octets
             }
         }
-    }
-
-    /// Most octets that the next chunk may have.
-    pub(super) fn chunk_limit(&self) -> usize {
-        self.window.chunk_octets.max(1)
     }
 
     /// Puts a `BDAT` line in flight, which `octets` of the message follow. The caller has asked
@@ -220,7 +222,8 @@ impl Pipeline {
         let start = self.queued_end();
         self.bytes.extend_from_slice(line);
         let end = self.queued_end().saturating_add(octets);
-        self.add_entry(Entry { id, stage, start, end, cost: line.len(), chunk: true });
+        let cost = u32::try_from(line.len()).unwrap_or(u32::MAX);
+        self.add_entry(Entry { id, stage, start, end, cost, chunk: true });
         self.fly();
         self.released = end;
     }
@@ -307,10 +310,10 @@ impl Pipeline {
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.cost = self.cost.saturating_sub(entry.cost);
-        self.cost_in_flight = self.cost_in_flight.saturating_sub(entry.cost);
+        self.cost = self.cost.saturating_sub(entry.cost());
+        self.cost_in_flight = self.cost_in_flight.saturating_sub(entry.cost());
         self.chunks_in_flight = self.chunks_in_flight.saturating_sub(entry.chunk.into());
-        if self.entries.is_empty() && self.entries.capacity() > 16 {
+        if self.entries.is_empty() && self.entries.capacity() > 4 {
             self.entries = VecDeque::new();
         }
         Some(entry)
@@ -325,28 +328,28 @@ impl Pipeline {
     }
 
     /// Whether one more command would be released at once, or without PIPELINING, whether it is its turn.
-    pub(super) fn has_room(&self, pipelining: bool) -> bool {
+    pub(super) fn has_room(&self, window: &Window, pipelining: bool) -> bool {
         match self.entries.back() {
             None => true,
-            Some(last) => pipelining && !ends_group(last.stage) && self.window_open(),
+            Some(last) => pipelining && !ends_group(last.stage) && self.is_open(window),
         }
     }
 
-    fn window_open(&self) -> bool {
-        self.entries.len() < self.window.commands && self.cost < self.window.octets
+    fn is_open(&self, window: &Window) -> bool {
+        self.entries.len() < window.commands && self.cost < window.octets
     }
 
     /// Releases what may leave now. `quiet` says that no octet waits to be read: what a server said before
     /// it was asked is judged before anything more is asked.
-    pub(super) fn release(&mut self, pipelining: bool, quiet: bool) {
+    pub(super) fn release(&mut self, window: &Window, pipelining: bool, quiet: bool) {
         while let Some(next) = self.entries.get(self.in_flight) {
             let may = match self.in_flight.checked_sub(1).and_then(|last| self.entries.get(last)) {
                 None => quiet,
                 Some(last) => {
                     pipelining
                         && !ends_group(last.stage)
-                        && self.in_flight < self.window.commands
-                        && self.cost_in_flight.saturating_add(next.cost) <= self.window.octets
+                        && self.in_flight < window.commands
+                        && self.cost_in_flight.saturating_add(next.cost()) <= window.octets
                 }
             };
             if !may {
@@ -354,7 +357,7 @@ impl Pipeline {
             }
             self.released = next.end;
             self.in_flight = self.in_flight.saturating_add(1);
-            self.cost_in_flight = self.cost_in_flight.saturating_add(next.cost);
+            self.cost_in_flight = self.cost_in_flight.saturating_add(next.cost());
         }
     }
 
@@ -448,7 +451,7 @@ mod tests {
     /// Not reached by any transport, and yet no panic, and no message told unsent that may have been sent.
     #[test]
     fn positions_stand_still_at_their_largest() {
-        let mut pipeline = Pipeline::new(Window::default());
+        let mut pipeline = Pipeline::new();
         pipeline.accepted = u64::MAX - 3;
         let id = pipeline.new_id();
         pipeline.push_chunk(id, Stage::EndOfData, b"BDAT 5 LAST\r\n", 5);

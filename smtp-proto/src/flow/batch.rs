@@ -20,6 +20,7 @@ use core::ops::Range;
 
 use super::outcome::{Delivery, RecipientOutcome, SendError};
 use super::plan::{self, Described, Plan};
+use super::texts::Texts;
 use super::transaction::Transaction;
 use super::{Body, Envelope, Flow, SendOptions, Step};
 use crate::command::Command;
@@ -123,6 +124,8 @@ struct Message<E> {
     ranges: VecDeque<Range<usize>>,
     /// Transactions under way.
     under_way: usize,
+    /// What is kept of the replies to them.
+    texts: Texts,
     /// What became of those that are over.
     parts: Vec<Result<Delivery, SendError>>,
     /// What became of the last recipients, whose transactions were never begun.
@@ -201,6 +204,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
             options,
             ranges: VecDeque::new(),
             under_way: 0,
+            texts: Texts::default(),
             parts: Vec::new(),
             left: None,
         };
@@ -360,11 +364,14 @@ impl<E: Borrow<Envelope>> Batch<E> {
         }
         let Some(front) = self.transactions.front_mut() else { return Ok(()) };
         let guard = stage == Stage::Rset && !front.is_reset_by(id);
-        if front.is_behind(id)
-            || guard
-            || stage == Stage::Quit
-            || !front.answered(connection, stage, reply)?
-        {
+        if front.is_behind(id) || guard || stage == Stage::Quit {
+            return Ok(());
+        }
+        let reply = match self.messages.get_mut(front.message.wrapping_sub(self.decided)) {
+            Some(message) if Transaction::keeps(stage, &reply) => message.texts.keep(reply, connection),
+            _ => reply,
+        };
+        if !front.answered(connection, stage, reply)? {
             return Ok(());
         }
         if let Some(mut front) = self.transactions.pop_front() {
@@ -420,26 +427,32 @@ impl<E: Borrow<Envelope>> Batch<E> {
             }
             error => error.clone(),
         };
+        // There may be any number of them, and the server's words may be long.
+        let in_brief = others.brief();
         let mut answered = true;
         while let Some(transaction) = self.transactions.pop_front() {
             let index = transaction.message.wrapping_sub(self.decided);
-            let own = if self.transactions.is_empty() { error } else { &others };
+            let own = match answered {
+                _ if self.transactions.is_empty() => error,
+                true => &others,
+                false => &in_brief,
+            };
             let part = transaction.broken(own, connection, answered);
             answered = false;
             self.part_over(index, part);
         }
         for message in &mut self.messages {
             if !message.ranges.is_empty() {
-                message.give_up(others.clone());
+                message.give_up(in_brief.clone());
             }
         }
         self.conclude();
         while self.begun.wrapping_sub(self.decided) < self.messages.len() {
             let index = self.begun.wrapping_sub(self.decided);
             self.begun = self.begun.wrapping_add(1);
-            self.part_failed(index, others.clone());
+            self.part_failed(index, in_brief.clone());
         }
-        self.broken = Some(others);
+        self.broken = Some(in_brief);
     }
 
     fn start(&mut self, connection: &mut Connection) -> Result<(), Error> {

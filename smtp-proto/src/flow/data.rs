@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::exchange::{reply_to, settle};
 use super::outcome::{self, RecipientOutcome};
+use super::texts::Texts;
 use super::{Delivery, Flow, SendError, Step};
 use crate::command::{Command, DataCommand};
 use crate::connection::{CommandId, Connection};
@@ -53,6 +54,7 @@ pub struct FinishData {
     id: Option<CommandId>,
     /// The replies to the end of the message.
     finals: Vec<Reply>,
+    texts: Texts,
 }
 
 impl FinishData {
@@ -116,7 +118,7 @@ impl Flow for FinishData {
             match reply_to(connection, id) {
                 Ok(None) => return Ok(Step::Continue),
                 Ok(Some((_, reply))) => {
-                    self.finals.push(reply);
+                    self.finals.push(self.texts.keep(reply, connection));
                     if !connection.is_outstanding(id) {
                         return self.judged(connection).map(Step::Done);
                     }

@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::error::Error;
 use crate::params::{MailParameters, RcptParameters};
@@ -60,8 +61,10 @@ impl Envelope {
         Ok(Self::new(reverse_path, recipients?))
     }
 
-    pub(super) fn needs_smtputf8(&self) -> bool {
-        self.reverse_path.needs_smtputf8() || self.recipients.iter().any(|r| r.forward_path.needs_smtputf8())
+    /// Whether a mail transaction for these of its recipients needs SMTPUTF8.
+    pub(super) fn needs_smtputf8(&self, range: &Range<usize>) -> bool {
+        let recipients = self.recipients.get(range.clone()).unwrap_or_default();
+        self.reverse_path.needs_smtputf8() || recipients.iter().any(|r| r.forward_path.needs_smtputf8())
     }
 }
 

@@ -16,6 +16,7 @@ mod outcome;
 mod plan;
 mod quit;
 mod send;
+mod texts;
 mod transaction;
 mod xclient;
 

@@ -40,7 +40,7 @@ pub struct RecipientOutcome {
     /// The reply to RCPT; `None` when the recipient was never asked about, or no reply came.
     pub reply: Option<Reply>,
     /// The reply to the end of the message that is this recipient's own: in LMTP (RFC 2033 §4.2), and where the
-    /// recipients were split over several mail transactions.
+    /// recipients were split over several mail transactions, with at most 512 octets of its text.
     pub verdict: Option<Reply>,
     /// Whether the message reaches this recipient.
     pub state: RecipientState,
@@ -307,7 +307,7 @@ pub(super) fn joined(parts: Vec<Result<Delivery, SendError>>) -> Option<Result<D
             Err(_) => None,
         };
         for outcome in own.iter_mut().filter(|outcome| outcome.is_accepted()) {
-            outcome.verdict = outcome.verdict.take().or(verdict.cloned());
+            outcome.verdict = outcome.verdict.take().or_else(|| verdict.map(Reply::brief));
         }
         recipients.append(&mut own);
         if told.as_ref().is_none_or(|told| weight(told) < weight(&part)) {
@@ -337,6 +337,9 @@ fn weight(outcome: &Result<Delivery, SendError>) -> u8 {
 /// many others use `queued as ID`, `id=ID`, `ID Message accepted` or `qp ID`.
 #[must_use]
 pub fn queue_id(reply: &Reply) -> Option<&str> {
+    if reply.is_shortened() {
+        return None;
+    }
     let line = reply.message_lines().last()?;
     let text = core::str::from_utf8(line).ok()?.trim();
     let after = |mark: &str| text.split_once(mark).map(|(_, rest)| rest);

@@ -116,7 +116,7 @@ impl Plan {
         if kind != BodyKind::SevenBit {
             mail = mail.body(kind);
         }
-        if envelope.needs_smtputf8() {
+        if envelope.needs_smtputf8(range) {
             mail = mail.smtp_utf8();
         }
         check_recipients(connection, envelope, range)?;

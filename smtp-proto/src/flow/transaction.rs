@@ -161,6 +161,11 @@ impl Transaction {
         self.first_long_line = connection.first_long_line();
     }
 
+    /// Whether a reply becomes part of the outcome.
+    pub(super) fn keeps(stage: Stage, reply: &Reply) -> bool {
+        matches!(stage, Stage::Rcpt | Stage::EndOfData) || reply.is_negative()
+    }
+
     /// Notes a reply and what it decides. Returns whether it was the last that decides anything.
     pub(super) fn answered(
         &mut self,

@@ -28,11 +28,18 @@ pub struct ReplyLimits {
     /// A caller who takes all replies after each read never meets this limit as long as one read and one
     /// reply fit in it together.
     pub unread: usize,
+    /// Octets of long replies kept in the outcome of one message, those to all its recipients together; a reply is
+    /// long if its text has more than 512 octets. 65536 by default. Of those beyond that the first 512 octets are
+    /// kept, and [`Reply::is_shortened`](super::Reply::is_shortened) tells.
+    ///
+    /// So the outcome of a message to *n* recipients holds no more text than this and 512 octets for each reply: *n*,
+    /// and one for the message, or in LMTP *n*.
+    pub kept: usize,
 }
 
 impl Default for ReplyLimits {
     fn default() -> Self {
-        Self { line: 2048, lines: 128, reply: 64 * 1024, unread: 128 * 1024 }
+        Self { line: 2048, lines: 128, reply: 64 * 1024, unread: 128 * 1024, kept: 64 * 1024 }
     }
 }
 
@@ -59,5 +66,11 @@ impl ReplyLimits {
     #[must_use]
     pub const fn with_unread(self, unread: usize) -> Self {
         Self { unread, ..self }
+    }
+
+    /// Sets [`kept`](Self::kept).
+    #[must_use]
+    pub const fn with_kept(self, kept: usize) -> Self {
+        Self { kept, ..self }
     }
 }

@@ -30,7 +30,7 @@ pub use error::{Excerpt, ReplyError};
 pub use limits::ReplyLimits;
 pub use parser::ReplyParser;
 
-use crate::escape::Escaped;
+use crate::escape::{Escaped, SHOWN};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -54,6 +54,7 @@ use scan::{HEAD, Scan, find_line_feed, read_one_line};
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Reply {
     code: ReplyCode,
+    shortened: bool,
     text: Box<[u8]>,
 }
 
@@ -63,7 +64,7 @@ impl Reply {
     /// Any octets are taken as they are; the text of a reply that was parsed never ends a line with CR LF.
     #[must_use]
     pub fn new(code: ReplyCode, text: &[u8]) -> Self {
-        Self { code, text: text.into() }
+        Self { code, shortened: false, text: text.into() }
     }
 
     /// The reply code.
@@ -85,6 +86,30 @@ impl Reply {
     #[must_use]
     pub fn text(&self) -> &[u8] {
         &self.text
+    }
+
+    /// Whether the end of the text was left out: of the long replies in the outcome of a message only so many
+    /// octets are kept as [`ReplyLimits::kept`] says. The first 512 always are, and with them the enhanced status
+    /// code.
+    #[must_use]
+    pub fn is_shortened(&self) -> bool {
+        self.shortened
+    }
+
+    /// Whether [`brief`](Self::brief) leaves anything out.
+    pub(crate) fn is_long(&self) -> bool {
+        self.text.len() > SHOWN
+    }
+
+    /// The reply with as much of its text as is shown: more than a line has by RFC 5321 §4.5.3.1.5.
+    pub(crate) fn brief(&self) -> Self {
+        // Not in the middle of a character: before the one that the cut would be in.
+        let is_inside = |at: &usize| self.text.get(*at).is_some_and(|octet| octet & 0xc0 == 0x80);
+        let end = (SHOWN - 3..=SHOWN).rev().find(|at| !is_inside(at)).unwrap_or(SHOWN);
+        match self.text.get(..end).filter(|_| self.is_long()) {
+            Some(text) => Self { code: self.code, shortened: true, text: text.into() },
+            None => self.clone(),
+        }
     }
 
     /// The text of each line. There is at least one, which may be empty.
@@ -142,17 +167,19 @@ impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text() {
             [] => write!(f, "{}", self.code),
-            text => write!(f, "{} {}", self.code, Escaped::new(text)),
+            text => {
+                let mark = if self.shortened { "…" } else { "" };
+                write!(f, "{} {}{mark}", self.code, Escaped::new(text))
+            }
         }
     }
 }
 
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply")
-            .field("code", &self.code.get())
-            .field("text", &Escaped::new(&self.text))
-            .finish()
+        let mut shown = f.debug_struct("Reply");
+        shown.field("code", &self.code.get()).field("text", &Escaped::new(&self.text));
+        if self.shortened { shown.finish_non_exhaustive() } else { shown.finish() }
     }
 }
 
@@ -234,7 +261,7 @@ impl<'a> ReplyRef<'a> {
             1 => self.raw.get(HEAD..HEAD.wrapping_add(self.text)).unwrap_or_default().into(),
             _ => self.joined(),
         };
-        Reply { code: self.code, text }
+        Reply { code: self.code, shortened: false, text }
     }
 
     #[inline(never)]

@@ -14,7 +14,7 @@ use core::fmt;
 ///   later call returns it again.
 /// - Replies that came before the offending octet are returned before the error.
 /// - Each octet is looked at a bounded number of times, however slowly the octets come in.
-/// - The parser holds at most 1¼ times [`ReplyLimits::unread`] octets, and at most 1 KiB once every octet has
+/// - The parser holds at most 1¼ times [`ReplyLimits::unread`] octets, and at most 48 once every octet has
 ///   been taken.
 ///
 /// ```
@@ -214,6 +214,13 @@ impl ReplyParser {
         }
     }
 
+    /// Forgets everything received, and gives back the memory: nothing of it will be asked for.
+    pub(crate) fn discard(&mut self) {
+        self.buffer = Vec::new();
+        self.taken = 0;
+        self.scan = Scan::default();
+    }
+
     fn fail(&mut self, error: ReplyError) -> ReplyError {
         self.failed = Some(error.clone());
         error
@@ -248,8 +255,8 @@ impl fmt::Debug for ReplyParser {
     }
 }
 
-/// The first allocation, in octets; enough for most replies.
-const MIN_CAPACITY: usize = 256;
+/// The first allocation, in octets; enough for most replies of one line.
+const MIN_CAPACITY: usize = 48;
 
 /// The largest buffer that is kept while there is nothing in it, in octets.
-const IDLE_CAPACITY: usize = 256;
+const IDLE_CAPACITY: usize = 48;

@@ -27,6 +27,8 @@ pub struct Server {
     /// What it has said and nobody has read.
     pub replies: Vec<u8>,
     recipients: usize,
+    /// What it says to a RCPT.
+    judge: fn(&str) -> &'static str,
     lmtp: bool,
     /// How many messages it took.
     pub messages: usize,
@@ -50,10 +52,16 @@ impl Server {
             unheard: Vec::new(),
             replies: b"220 mail.example\r\n".to_vec(),
             recipients: 0,
+            judge: |_| "250 ok",
             lmtp: false,
             messages: 0,
             octets: 0,
         }
+    }
+
+    /// The same, but it says this to a RCPT.
+    pub fn judging(self, judge: fn(&str) -> &'static str) -> Self {
+        Self { judge, ..self }
     }
 
     /// Takes octets from the client, and answers.
@@ -157,8 +165,9 @@ impl Server {
                 }
             }
             "RCPT" => {
-                self.recipients += 1;
-                self.say("250 ok");
+                let reply = (self.judge)(line);
+                self.recipients += usize::from(reply.starts_with('2'));
+                self.say(reply);
             }
             "MAIL" | "RSET" => self.say("250 ok"),
             "QUIT" => self.say("221 bye"),
