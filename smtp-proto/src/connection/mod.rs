@@ -416,7 +416,11 @@ impl Connection {
     /// Whether the greeting was accepted.
     #[must_use]
     pub fn is_greeted(&self) -> bool {
-        !matches!(self.receiving, Phase::TlsPending | Phase::Greeting)
+        match self.receiving {
+            Phase::Greeting => false,
+            Phase::TlsPending => self.config.tls != TlsPolicy::Implicit,
+            _ => true,
+        }
     }
 
     /// Whether nothing is queued, in flight or half said, and no TLS handshake is due: what the transport

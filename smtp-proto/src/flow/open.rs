@@ -59,13 +59,14 @@ impl Flow for Open {
                     if connection.is_greeted() && self.only_greeting {
                         return Ok(Step::Done(()));
                     }
-                    if connection.is_greeted() {
-                        self.state = State::Hello(Hello::new());
-                    } else if let Some(upgrade) = connection.tls_upgrade() {
-                        self.state = State::Greeting;
+                    let upgrade = connection.tls_upgrade();
+                    // Under implicit TLS the greeting comes after the handshake, with STARTTLS it came before.
+                    self.state = match connection.is_greeted() {
+                        true => State::Hello(Hello::new()),
+                        false => State::Greeting,
+                    };
+                    if let Some(upgrade) = upgrade {
                         return Ok(Step::UpgradeTls(upgrade));
-                    } else {
-                        self.state = State::Greeting;
                     }
                 }
                 State::Greeting => match connection.poll_event()? {
