@@ -41,6 +41,7 @@ impl Connection {
             self.credentials_said = auth.initial_response.is_some();
         }
         if let Command::Mail(_, parameters) = command {
+            self.completed = None;
             self.smtp_utf8 = parameters.declares_smtp_utf8();
             self.declared_size = parameters.declared_size();
             self.body_kind = parameters.declared_body().unwrap_or(BodyKind::SevenBit);
