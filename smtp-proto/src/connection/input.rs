@@ -220,10 +220,7 @@ impl Connection {
             }
             (Stage::XClient, Verdict::Done) => {
                 // The server has forgotten EHLO and AUTH, as on a new connection.
-                self.capabilities = Capabilities::default();
-                self.authenticated = false;
-                self.takes_mail = false;
-                self.counts = super::limits::Counts::default();
+                self.forget_session();
             }
             (Stage::Auth, Verdict::GoOn) => self.credentials_left |= self.credentials_said,
             (Stage::Auth, verdict) => {

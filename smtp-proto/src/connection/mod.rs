@@ -231,9 +231,7 @@ impl Connection {
         let implicit = self.config.tls == TlsPolicy::Implicit;
         self.security = Security::Tls(VerifiedName::new(&upgrade.server_name));
         self.channel_bindings = upgrade.channel_bindings;
-        self.authenticated = false;
-        self.takes_mail = false;
-        self.capabilities = Capabilities::default();
+        self.forget_session();
         self.receiving = if implicit { Phase::Greeting } else { Phase::Hello };
         if implicit {
             self.pipeline.expect(Stage::Greeting);
@@ -242,6 +240,26 @@ impl Connection {
         self.sequence = self.sequence.wrapping_add(1);
         self.trace(TranscriptEntry::Tls);
         Ok(())
+    }
+
+    /// Forgets everything that was said and heard: the session begins anew, as on another connection.
+    fn forget_session(&mut self) {
+        self.capabilities = Capabilities::default();
+        self.counts = limits::Counts::default();
+        self.authenticated = false;
+        self.credentials_said = false;
+        self.credentials_left = false;
+        self.smtp_utf8 = false;
+        self.body_kind = BodyKind::SevenBit;
+        self.declared_size = None;
+        self.data = None;
+        self.outgoing = None;
+        self.completed = None;
+        self.takes_mail = false;
+        self.accepted = 0;
+        self.finals = 0;
+        self.first_long_line = None;
+        self.body_error = None;
     }
 
     /// Reports that the handshake failed: the connection is poisoned, and nothing is ever said in clear on it.
