@@ -47,3 +47,18 @@ fn data() {
 fn command() {
     replay("command", targets::command);
 }
+
+#[test]
+fn session() {
+    replay("session", targets::session);
+}
+
+#[test]
+fn ehlo() {
+    replay("ehlo", targets::ehlo);
+}
+
+#[test]
+fn sasl() {
+    replay("sasl", targets::sasl);
+}
