@@ -323,7 +323,8 @@ pub enum Misuse {
     /// HELO is forced by [`Quirks`](crate::connection::Quirks), and leaves no way to the STARTTLS that the TLS policy
     /// requires.
     HeloWithoutTls,
-    /// REQUIRETLS on a connection that is not under verified TLS (RFC 8689 §4.2.1).
+    /// MAIL with REQUIRETLS on a connection that is not under verified TLS (RFC 8689 §4.2.1); any MAIL or AUTH on one,
+    /// where the policy is [`TlsPolicy::Required`](crate::connection::TlsPolicy::Required).
     NeedsTls,
     /// More octets were reported as accepted than were on offer.
     AdvancedTooFar,
@@ -369,7 +370,9 @@ impl fmt::Display for Misuse {
             Misuse::HeloWithoutTls => {
                 f.write_str("HELO is forced, and cannot be followed by the STARTTLS that is required")
             }
-            Misuse::NeedsTls => f.write_str("REQUIRETLS needs a connection under verified TLS"),
+            Misuse::NeedsTls => f.write_str(
+                "REQUIRETLS, and a policy that requires TLS, need a connection under verified TLS",
+            ),
             Misuse::AdvancedTooFar => f.write_str("more octets were reported as accepted than were on offer"),
             Misuse::SizeMismatch { declared, supplied } => {
                 write!(f, "the body was declared with {declared} octets but {supplied} were supplied")

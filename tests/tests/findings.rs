@@ -4,7 +4,7 @@
 mod common;
 
 use common::config;
-use smtp_proto::command::Command;
+use smtp_proto::command::{AuthCommand, Command};
 use smtp_proto::connection::{Config, Connection, Event, Peer, TlsPolicy};
 use smtp_proto::error::{Error, Misuse, ProtocolError};
 use smtp_proto::flow::{FinishData, Flow, Open, Quit, SendError, StartTls, Step};
@@ -176,4 +176,23 @@ fn t06_inv1_no_limit_and_no_message_outlives_the_handshake() {
     events(&mut connection);
     assert_eq!(connection.transactions_left(), Some(1));
     assert_eq!(connection.check_recipients(&["c@example.net".parse().unwrap()]), Ok(()));
+}
+
+/// T09: a session that was begun by hand, or by a flow that was dropped, was ready, and so good enough for mail.
+#[test]
+fn t09_required_tls_holds_whoever_said_ehlo() {
+    let mut connection = ready(config(TlsPolicy::Required), b"250-hi\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n");
+    let (from, parameters) = ("a@example.org".parse().unwrap(), MailParameters::new());
+    let mail = Command::Mail(&from, &parameters);
+    assert_eq!(connection.command(mail), Err(Misuse::NeedsTls.into()));
+    let auth = AuthCommand { mechanism: "PLAIN", initial_response: Some(b"\0tim\0tanstaaf") };
+    assert_eq!(connection.command(Command::Auth(auth)), Err(Misuse::NeedsTls.into()));
+
+    let mut open = Open::new();
+    assert!(matches!(open.poll(&mut connection), Ok(Step::Continue)));
+    assert_eq!(connection.output(), b"STARTTLS\r\n");
+
+    let mut stripped = ready(config(TlsPolicy::Required), b"250 hi\r\n");
+    assert_eq!(Open::new().poll(&mut stripped).map(drop), Err(Error::TlsRequired));
+    assert_eq!(stripped.failure(), Some(&Error::TlsRequired));
 }

@@ -100,6 +100,8 @@ impl Ledger {
         let (verb, rest) = line.split_once(' ').map_or((line, ""), |(verb, rest)| (verb, rest));
         let stage = self.stage(line, verb, rest);
         self.may_be_said(stage);
+        let in_clear = self.policy == TlsPolicy::Required && !self.tls;
+        assert!(!in_clear || !matches!(stage, Stage::Mail | Stage::Auth), "T09: {stage} though TLS is required");
         match stage {
             Stage::Mail => {
                 let transaction = read_mail(rest, &self.offered, self.tls);

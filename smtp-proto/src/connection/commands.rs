@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::outgoing::Outgoing;
 use super::phase::Phase;
-use super::{CommandId, Connection, Stage, TranscriptEntry};
+use super::{CommandId, Connection, Stage, TlsPolicy, TranscriptEntry};
 use crate::body::BodyKind;
 use crate::capabilities::{Capabilities, Extension};
 use crate::command::{self, AuthCommand, Command, DataCommand};
@@ -58,7 +58,10 @@ impl Connection {
 
     /// What the server has to have advertised for this command (RFC 5321 §2.2.1).
     fn check_extensions(&self, command: &Command<'_>) -> Result<(), Error> {
+        let stripped = self.config.tls == TlsPolicy::Required && !self.security.is_tls();
         match command {
+            // Whatever way led here: under this policy there is no mail and no password in clear.
+            Command::Mail(..) | Command::Auth(_) if stripped => Err(Misuse::NeedsTls.into()),
             Command::Ehlo(_) | Command::Helo(_) if self.config.is_lmtp() => Err(Misuse::WrongProtocol.into()),
             Command::Lhlo(_) if !self.config.is_lmtp() => Err(Misuse::WrongProtocol.into()),
             Command::StartTls if self.security.is_tls() => Err(Misuse::AlreadyTls.into()),
