@@ -295,6 +295,8 @@ pub enum Misuse {
     InTransaction(Stage),
     /// RCPT or DATA without the MAIL that begins a mail transaction.
     NoTransaction(Stage),
+    /// RSET has to come first: a message was taken back in this mail transaction of which a chunk had left.
+    TakenBack(Stage),
     /// DATA or BDAT without a recipient.
     NoRecipient,
     /// EHLO or HELO in LMTP, or LHLO in SMTP.
@@ -349,6 +351,9 @@ impl fmt::Display for Misuse {
             Misuse::NotPipelined(stage) => write!(f, "{stage} may not be pipelined behind other commands"),
             Misuse::InTransaction(stage) => write!(f, "{stage} is not allowed inside a mail transaction"),
             Misuse::NoTransaction(stage) => write!(f, "{stage} needs a mail transaction, begun by MAIL"),
+            Misuse::TakenBack(stage) => {
+                write!(f, "RSET has to come before {stage}: a message was taken back")
+            }
             Misuse::NoRecipient => f.write_str("a message needs at least one recipient"),
             Misuse::WrongProtocol => f.write_str("SMTP begins with EHLO or HELO, and LMTP with LHLO"),
             Misuse::SplitAllOrNothing => {

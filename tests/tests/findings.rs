@@ -5,7 +5,7 @@ mod common;
 
 use common::config;
 use smtp_proto::command::{AuthCommand, Command};
-use smtp_proto::connection::{Config, Connection, Event, Peer, TlsPolicy};
+use smtp_proto::connection::{Config, Connection, Event, Peer, Stage, TlsPolicy};
 use smtp_proto::error::{Error, Misuse, ProtocolError};
 use smtp_proto::flow::{FinishData, Flow, Open, Quit, SendError, StartTls, Step};
 use smtp_proto::params::{MailParameters, RcptParameters};
@@ -195,4 +195,24 @@ fn t09_required_tls_holds_whoever_said_ehlo() {
     let mut stripped = ready(config(TlsPolicy::Required), b"250 hi\r\n");
     assert_eq!(Open::new().poll(&mut stripped).map(drop), Err(Error::TlsRequired));
     assert_eq!(stripped.failure(), Some(&Error::TlsRequired));
+}
+
+/// D14: what was begun in chunks and taken back is not gone, and the next message would have been its end.
+#[test]
+fn d14_nothing_is_added_to_a_message_that_was_taken_back() {
+    let mut connection = ready(config(TlsPolicy::None), b"250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+    begin(&mut connection);
+    connection.begin_chunks(connection.default_data()).unwrap();
+    let part = connection.body(b"half").unwrap().len();
+    connection.advance_output(part).unwrap();
+    connection.cancel_body().unwrap();
+    say(&mut connection, b"250 ok\r\n250 ok\r\n250 ok\r\n");
+    events(&mut connection);
+
+    let data = connection.default_data();
+    assert_eq!(connection.begin_chunks(data), Err(Misuse::TakenBack(Stage::Bdat).into()));
+    assert_eq!(connection.command(Command::Data(data)), Err(Misuse::TakenBack(Stage::Data).into()));
+    connection.command(Command::Rset).unwrap();
+    begin(&mut connection);
+    connection.begin_chunks(data).unwrap();
 }

@@ -26,6 +26,7 @@ impl Connection {
             return Err(Misuse::AwaitingReply(Stage::Auth).into());
         }
         let next = self.sending.queue(stage, self.pipeline.is_empty())?;
+        self.check_taken_back(stage)?;
         self.check_extensions(&command)?;
         let id = match command {
             Command::Auth(auth) => {
@@ -39,6 +40,9 @@ impl Connection {
         }
         if let Command::Auth(auth) = command {
             self.credentials_said = auth.initial_response.is_some();
+        }
+        if let Command::Rset = command {
+            self.taken_back = false;
         }
         if let Command::Mail(_, parameters) = command {
             self.completed = None;
@@ -54,6 +58,16 @@ impl Connection {
         self.trace_command(&command);
         self.queued(next);
         Ok(id)
+    }
+
+    /// The server would take what comes now for the rest of the message that was taken back.
+    fn check_taken_back(&self, stage: Stage) -> Result<(), Error> {
+        match stage {
+            Stage::Rcpt | Stage::Data | Stage::Bdat if self.taken_back => {
+                Err(Misuse::TakenBack(stage).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the server has to have advertised for this command (RFC 5321 §2.2.1).
@@ -121,6 +135,7 @@ impl Connection {
     pub fn begin_chunks(&mut self, data: DataCommand) -> Result<CommandId, Error> {
         self.alive()?;
         let next = self.sending.queue(Stage::Bdat, self.pipeline.is_empty())?;
+        self.check_taken_back(Stage::Bdat)?;
         self.require(Extension::Chunking)?;
         self.check_kind(data.rules.kind)?;
         let end = self.pipeline.new_id();

@@ -108,6 +108,8 @@ pub struct Connection {
     outgoing: Option<Outgoing>,
     /// The end of the latest message, if its last chunk was complete without being told so.
     completed: Option<CommandId>,
+    /// A message was taken back of which a chunk had been given: only RSET makes the server forget it.
+    taken_back: bool,
     /// The server has accepted a recipient since the session was last changed by EHLO, TLS, AUTH or XCLIENT.
     takes_mail: bool,
     /// Recipients that the server has accepted in this mail transaction.
@@ -188,6 +190,7 @@ impl Connection {
             data: None,
             outgoing: None,
             completed: None,
+            taken_back: false,
             takes_mail: false,
             accepted: 0,
             finals: 0,
@@ -255,6 +258,7 @@ impl Connection {
         self.data = None;
         self.outgoing = None;
         self.completed = None;
+        self.taken_back = false;
         self.takes_mail = false;
         self.accepted = 0;
         self.finals = 0;
