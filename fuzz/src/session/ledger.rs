@@ -47,6 +47,15 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
+    /// The server refused MAIL or a chunk, and went on all the same.
+    pub(super) fn is_odd(&self) -> bool {
+        self.chunk_refused || self.mail.is_some_and(is_negative)
+    }
+
+    pub(super) fn is_accepted(&self) -> bool {
+        self.end_left && self.finals.iter().any(|reply| is_positive(reply.code().get()))
+    }
+
     pub(super) fn accepted(&self) -> usize {
         self.recipients.iter().filter(|(_, reply)| reply.is_some_and(is_positive)).count()
     }
@@ -206,6 +215,11 @@ impl Ledger {
     /// Whether a message has left whole, and no verdict on it was heard.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.transactions.iter().any(|transaction| transaction.end_left && !transaction.judged)
+    }
+
+    /// Whether the server accepted a message of which it had refused a part.
+    pub(super) fn is_contradicted(&self) -> bool {
+        self.transactions.iter().any(|transaction| transaction.is_accepted() && transaction.is_odd())
     }
 }
 

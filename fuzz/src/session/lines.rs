@@ -101,7 +101,10 @@ impl Ledger {
         let stage = self.stage(line, verb, rest);
         self.may_be_said(stage);
         let in_clear = self.policy == TlsPolicy::Required && !self.tls;
-        assert!(!in_clear || !matches!(stage, Stage::Mail | Stage::Auth), "T09: {stage} though TLS is required");
+        assert!(
+            !in_clear || !matches!(stage, Stage::Mail | Stage::Auth),
+            "T09: {stage} though TLS is required"
+        );
         match stage {
             Stage::Mail => {
                 let transaction = read_mail(rest, &self.offered, self.tls);

@@ -3,7 +3,7 @@
 use smtp_proto::flow::{Delivery, RecipientOutcome, RecipientState, SendError};
 
 use super::journal::Ended;
-use super::ledger::{Ledger, Transaction, is_negative, is_positive};
+use super::ledger::{Ledger, Transaction, is_positive};
 use super::message::Message;
 
 pub(super) fn of_flow(ledger: &Ledger, messages: &[Message], ended: &Ended) {
@@ -41,13 +41,11 @@ fn of_message(ledger: &Ledger, message: &Message, result: &Result<Delivery, Send
         .iter()
         .filter(|transaction| transaction.message == Some(message.number))
         .collect();
-    // The server contradicted itself: it refused MAIL or a chunk, and went on all the same.
-    let odd =
-        own.iter().any(|transaction| transaction.chunk_refused || transaction.mail.is_some_and(is_negative));
-    let told = |outcome: &SendError| outcome.recipients().to_vec();
+    // A server that contradicts itself leaves nothing to be sure of.
+    let odd = own.iter().any(|transaction| transaction.is_odd());
     let recipients = match result {
-        Ok(delivery) => delivery.recipients.clone(),
-        Err(error) => told(error),
+        Ok(delivery) => delivery.recipients.as_slice(),
+        Err(error) => error.recipients(),
     };
     let all = message.envelope.recipients.len();
     assert!(recipients.is_empty() || recipients.len() == all, "every recipient is told of, or none");
@@ -122,7 +120,7 @@ fn fate(lmtp: bool, own: &[&Transaction], nth: usize) -> Fate {
 /// The message of one transaction, whose end `FinishData` told and awaited.
 pub(super) fn of_verbs(ledger: &Ledger, transaction: usize, result: &Result<Delivery, SendError>) {
     let transaction = &ledger.transactions[transaction];
-    let accepted = transaction.finals.iter().any(|reply| is_positive(reply.code().get()));
+    let accepted = transaction.is_accepted();
     let in_doubt = transaction.end_left && !transaction.judged;
     match result {
         Ok(delivery) => {
