@@ -1,6 +1,6 @@
 //! The `command` target: the input is a command whose arguments an application took from its users.
 
-mod line;
+pub(super) mod line;
 
 use std::borrow::Cow;
 use std::fmt::{Debug, Display};

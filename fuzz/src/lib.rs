@@ -9,11 +9,17 @@
 
 mod command;
 mod data;
+mod ehlo;
 mod reply;
+mod sasl;
+mod session;
 
 pub use command::command;
 pub use data::data;
+pub use ehlo::ehlo;
 pub use reply::reply;
+pub use sasl::sasl;
+pub use session::session;
 
 /// Cuts the input into pieces of pseudo-random length, the same ones for the same input.
 struct Pieces<'a> {
@@ -44,6 +50,7 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 /// Xorshift, seeded with the input: a finding has to come back when its input does.
+#[derive(Debug, Clone)]
 struct Dice(u64);
 
 impl Dice {

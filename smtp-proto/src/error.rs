@@ -308,6 +308,8 @@ pub enum Misuse {
     InTransaction(Stage),
     /// RCPT or DATA without the MAIL that begins a mail transaction.
     NoTransaction(Stage),
+    /// RSET has to come first: a message was taken back in this mail transaction of which a chunk had left.
+    TakenBack(Stage),
     /// DATA or BDAT without a recipient.
     NoRecipient,
     /// EHLO or HELO in LMTP, or LHLO in SMTP.
@@ -336,7 +338,8 @@ pub enum Misuse {
     /// HELO is forced by [`Quirks`](crate::connection::Quirks), and leaves no way to the STARTTLS that the TLS policy
     /// requires.
     HeloWithoutTls,
-    /// REQUIRETLS on a connection that is not under verified TLS (RFC 8689 §4.2.1).
+    /// MAIL with REQUIRETLS on a connection that is not under verified TLS (RFC 8689 §4.2.1); any MAIL or AUTH on one,
+    /// where the policy is [`TlsPolicy::Required`](crate::connection::TlsPolicy::Required).
     NeedsTls,
     /// More octets were reported as accepted than were on offer.
     AdvancedTooFar,
@@ -361,6 +364,9 @@ impl fmt::Display for Misuse {
             Misuse::NotPipelined(stage) => write!(f, "{stage} may not be pipelined behind other commands"),
             Misuse::InTransaction(stage) => write!(f, "{stage} is not allowed inside a mail transaction"),
             Misuse::NoTransaction(stage) => write!(f, "{stage} needs a mail transaction, begun by MAIL"),
+            Misuse::TakenBack(stage) => {
+                write!(f, "RSET has to come before {stage}: a message was taken back")
+            }
             Misuse::NoRecipient => f.write_str("a message needs at least one recipient"),
             Misuse::WrongProtocol => f.write_str("SMTP begins with EHLO or HELO, and LMTP with LHLO"),
             Misuse::SplitAllOrNothing => {
@@ -382,7 +388,9 @@ impl fmt::Display for Misuse {
             Misuse::HeloWithoutTls => {
                 f.write_str("HELO is forced, and cannot be followed by the STARTTLS that is required")
             }
-            Misuse::NeedsTls => f.write_str("REQUIRETLS needs a connection under verified TLS"),
+            Misuse::NeedsTls => f.write_str(
+                "REQUIRETLS, and a policy that requires TLS, need a connection under verified TLS",
+            ),
             Misuse::AdvancedTooFar => f.write_str("more octets were reported as accepted than were on offer"),
             Misuse::SizeMismatch { declared, supplied } => {
                 write!(f, "the body was declared with {declared} octets but {supplied} were supplied")

@@ -87,8 +87,17 @@ fn decode_utf8_address(mut text: &str) -> String {
     decoded
 }
 
-pub(super) fn decode_base64(text: &str) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Whether it is base64 in its one canonical form (RFC 4648 §3.5).
+pub(in super::super) fn is_base64(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    let sound = text.len() % 4 == 0 && text.len() - digits.len() <= 2;
+    let known = digits.bytes().all(|octet| DIGITS.contains(&octet));
+    sound && known && super::super::session::base64(&decode_base64(text)) == text
+}
+
+pub(in super::super) fn decode_base64(text: &str) -> Vec<u8> {
     assert_eq!(text.len() % 4, 0);
     let mut decoded = Vec::new();
     for quad in text.trim_end_matches('=').as_bytes().chunks(4) {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::outgoing::Outgoing;
 use super::phase::Phase;
-use super::{CommandId, Connection, Stage, TranscriptEntry};
+use super::{CommandId, Connection, Stage, TlsPolicy, TranscriptEntry};
 use crate::body::BodyKind;
 use crate::capabilities::{Capabilities, Extension};
 use crate::command::{self, AuthCommand, Command, DataCommand};
@@ -27,6 +27,7 @@ impl Connection {
             return Err(Misuse::AwaitingReply(Stage::Auth).into());
         }
         let next = self.sending.queue(stage, self.pipeline.is_empty())?;
+        self.check_taken_back(stage)?;
         self.check_extensions(&command)?;
         let id = match command {
             Command::Auth(auth) => {
@@ -41,7 +42,11 @@ impl Connection {
         if let Command::Auth(auth) = command {
             self.credentials_said = auth.initial_response.is_some();
         }
+        if let Command::Rset = command {
+            self.taken_back = false;
+        }
         if let Command::Mail(_, parameters) = command {
+            self.completed = None;
             self.smtp_utf8 = parameters.declares_smtp_utf8();
             self.declared_size = parameters.declared_size();
             self.body_kind = parameters.declared_body().unwrap_or(BodyKind::SevenBit);
@@ -56,9 +61,22 @@ impl Connection {
         Ok(id)
     }
 
+    /// The server would take what comes now for the rest of the message that was taken back.
+    fn check_taken_back(&self, stage: Stage) -> Result<(), Error> {
+        match stage {
+            Stage::Rcpt | Stage::Data | Stage::Bdat if self.taken_back => {
+                Err(Misuse::TakenBack(stage).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What the server has to have advertised for this command (RFC 5321 §2.2.1).
     fn check_extensions(&self, command: &Command<'_>) -> Result<(), Error> {
+        let stripped = self.config.tls == TlsPolicy::Required && !self.security.is_tls();
         match command {
+            // Whatever way led here: under this policy there is no mail and no password in clear.
+            Command::Mail(..) | Command::Auth(_) if stripped => Err(Misuse::NeedsTls.into()),
             Command::Ehlo(_) | Command::Helo(_) if self.config.is_lmtp() => Err(Misuse::WrongProtocol.into()),
             Command::Lhlo(_) if !self.config.is_lmtp() => Err(Misuse::WrongProtocol.into()),
             Command::StartTls if self.security.is_tls() => Err(Misuse::AlreadyTls.into()),
@@ -118,6 +136,7 @@ impl Connection {
     pub fn begin_chunks(&mut self, data: DataCommand) -> Result<CommandId, Error> {
         self.alive()?;
         let next = self.sending.queue(Stage::Bdat, self.pipeline.is_empty())?;
+        self.check_taken_back(Stage::Bdat)?;
         self.require(Extension::Chunking)?;
         self.check_kind(data.rules.kind)?;
         let end = self.pipeline.new_id();

@@ -7,7 +7,7 @@ use super::phase::{Phase, Verdict, verdict};
 use super::{Connection, Event, Stage, TlsPolicy, TranscriptEntry};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ProtocolError};
-use crate::reply::{Reply, ReplyError};
+use crate::reply::{Reply, ReplyRef};
 
 impl Connection {
     /// Takes octets that the transport delivered, in any split. What they mean, and any fault in them, is
@@ -59,16 +59,13 @@ impl Connection {
         let stage = self.pipeline.front().map(|front| front.stage);
         match self.parser.next_reply() {
             Ok(Some(reply)) => self.answer(reply).map(Some),
+            Err(_) if self.is_unasked_before_fault(stage) => Err(self.unasked(stage).into()),
+            // Some servers answer QUIT with nothing that parses; it changes nothing any more.
+            Err(_) if stage == Some(Stage::Quit) && self.pipeline.front_left() => Ok(Some(self.close())),
             Err(error) => {
-                // Blank lines are judged before what follows them.
-                if !matches!(error, ReplyError::TooManyBlankLines | ReplyError::TooMuchUnread { .. }) {
-                    self.partial(stage)?;
-                }
-                match stage {
-                    // Some servers answer QUIT with nothing that parses; it changes nothing any more.
-                    Some(Stage::Quit) => Ok(Some(self.close())),
-                    _ => Err(ProtocolError::Reply { stage, error }.into()),
-                }
+                // What has not begun to leave cannot be what the server answers.
+                let stage = stage.filter(|_| self.pipeline.front_begun());
+                Err(ProtocolError::Reply { stage, error }.into())
             }
             Ok(None) if self.eof => self.ended(stage),
             Ok(None) => self.partial(stage).map(|()| None),
@@ -95,25 +92,37 @@ impl Connection {
         Event::Closed
     }
 
-    /// Octets that are not yet a reply, or turned out to be none. Where none is due they are judged at the first
-    /// octet that tells: only 421 and 221 may come unasked, and waiting for the rest of anything else would let it
-    /// be taken for a later command's reply.
+    /// Octets that are not yet a reply. Where none is due they are judged at once: waiting for the rest would let
+    /// it be taken for a later command's reply.
     fn partial(&self, stage: Option<Stage>) -> Result<(), Error> {
+        match self.first_unasked(stage) {
+            Some(_) => Err(self.unasked(stage).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Where no reply is due, the first octet by which what was received is neither 421 nor 221: only these may
+    /// come unasked.
+    fn first_unasked(&self, stage: Option<Stage>) -> Option<usize> {
         let in_body = matches!(stage, Some(Stage::Bdat | Stage::EndOfData)) && self.pipeline.front_begun();
         if self.parser.is_blank() || self.pipeline.front_left() || in_body {
-            return Ok(());
+            return None;
         }
         let unread = self.parser.unread();
-        let start = unread.iter().position(|&b| b != b'\r' && b != b'\n').unwrap_or(unread.len());
+        let start = unread.iter().position(|&b| b != b'\r' && b != b'\n')?;
         let begun = unread.get(start..).unwrap_or_default();
-        let same = |code: &[u8]| begun.iter().zip(code).take_while(|(a, b)| a == b).count();
-        let same = same(b"421").max(same(b"221"));
-        let begins_reply = match begun.get(same) {
-            Some(b'2'..=b'5') => same < 3,
-            Some(digit) => digit.is_ascii_digit() && (1..3).contains(&same),
-            None => false,
-        };
-        if begins_reply { Err(self.unasked(stage).into()) } else { Ok(()) }
+        let goodbye = |code: &[u8]| begun.iter().zip(code).take_while(|(a, b)| a == b).count();
+        let same = goodbye(b"421").max(goodbye(b"221"));
+        (same < begun.len().min(3)).then_some(start + same)
+    }
+
+    /// Whether octets that cannot be read were unasked for before they were malformed: that is then what is wrong
+    /// with them, as it is when they come one by one.
+    fn is_unasked_before_fault(&self, stage: Option<Stage>) -> bool {
+        self.first_unasked(stage).is_some_and(|at| {
+            let until = self.parser.unread().get(..=at).unwrap_or_default();
+            ReplyRef::parse(until, &self.config.limits).is_ok()
+        })
     }
 
     /// What a reply is that came before its time: too early for a command that is being written, or for none.
@@ -212,10 +221,7 @@ impl Connection {
             }
             (Stage::XClient, Verdict::Done) => {
                 // The server has forgotten EHLO and AUTH, as on a new connection.
-                self.capabilities = Capabilities::default();
-                self.authenticated = false;
-                self.takes_mail = false;
-                self.counts = super::limits::Counts::default();
+                self.forget_session();
             }
             (Stage::Auth, Verdict::GoOn) => self.credentials_left |= self.credentials_said,
             (Stage::Auth, verdict) => {

@@ -118,6 +118,8 @@ pub struct Connection {
     outgoing: Option<Box<Outgoing>>,
     /// The end of the latest message, if its last chunk was complete without being told so.
     completed: Option<CommandId>,
+    /// A message was taken back of which a chunk had been given: only RSET makes the server forget it.
+    taken_back: bool,
     /// The server has accepted a recipient since the session was last changed by EHLO, TLS, AUTH or XCLIENT.
     takes_mail: bool,
     /// Recipients that the server has accepted in this mail transaction.
@@ -198,6 +200,7 @@ impl Connection {
             data: None,
             outgoing: None,
             completed: None,
+            taken_back: false,
             takes_mail: false,
             accepted: 0,
             finals: 0,
@@ -241,9 +244,7 @@ impl Connection {
         let implicit = self.config.tls == TlsPolicy::Implicit;
         self.security = Security::Tls(VerifiedName::new(&upgrade.server_name));
         self.channel_bindings = upgrade.channel_bindings;
-        self.authenticated = false;
-        self.takes_mail = false;
-        self.capabilities = Capabilities::default();
+        self.forget_session();
         self.receiving = if implicit { Phase::Greeting } else { Phase::Hello };
         if implicit {
             self.pipeline.expect(Stage::Greeting);
@@ -252,6 +253,27 @@ impl Connection {
         self.sequence = self.sequence.wrapping_add(1);
         self.trace(TranscriptEntry::Tls);
         Ok(())
+    }
+
+    /// Forgets everything that was said and heard: the session begins anew, as on another connection.
+    fn forget_session(&mut self) {
+        self.capabilities = Capabilities::default();
+        self.counts = limits::Counts::default();
+        self.authenticated = false;
+        self.credentials_said = false;
+        self.credentials_left = false;
+        self.smtp_utf8 = false;
+        self.body_kind = BodyKind::SevenBit;
+        self.declared_size = None;
+        self.data = None;
+        self.outgoing = None;
+        self.completed = None;
+        self.taken_back = false;
+        self.takes_mail = false;
+        self.accepted = 0;
+        self.finals = 0;
+        self.first_long_line = None;
+        self.body_error = None;
     }
 
     /// Reports that the handshake failed: the connection is poisoned, and nothing is ever said in clear on it.
@@ -427,7 +449,11 @@ impl Connection {
     /// Whether the greeting was accepted.
     #[must_use]
     pub fn is_greeted(&self) -> bool {
-        !matches!(self.receiving, Phase::TlsPending | Phase::Greeting)
+        match self.receiving {
+            Phase::Greeting => false,
+            Phase::TlsPending => self.config.tls != TlsPolicy::Implicit,
+            _ => true,
+        }
     }
 
     /// Whether nothing is queued, in flight or half said, and no TLS handshake is due: what the transport

@@ -66,8 +66,13 @@ impl Outgoing {
     pub(super) fn can_be_cancelled(&self) -> bool {
         match &self.chunks {
             Some(chunks) => chunks.left_in == 0 && !chunks.last,
-            None => self.encoder.octets_in() == 0,
+            None => !self.has_begun(),
         }
+    }
+
+    /// Whether any octet of it has been given.
+    pub(super) fn has_begun(&self) -> bool {
+        self.encoder.octets_in() > 0
     }
 
     pub(super) fn first_long_line(&self) -> Option<u64> {

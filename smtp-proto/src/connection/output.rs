@@ -157,7 +157,8 @@ impl Connection {
 
     /// Takes the message back before anything of it was given: after DATA that was answered with 354 though every
     /// recipient was refused it sends the lone dot. Under BDAT it may be called between any two chunks but not
-    /// after the last, and sends nothing: the transaction stays open, and RSET ends it.
+    /// after the last, and sends nothing: the transaction stays open, and RSET ends it. Nothing else may be added to it if a
+    /// chunk had been given.
     ///
     /// # Errors
     /// [`Misuse::NoBody`] if no body is due or it is too late.
@@ -167,6 +168,7 @@ impl Connection {
         let Some(outgoing) = outgoing.filter(|_| self.sending == Phase::Body) else {
             return Err(Misuse::NoBody.into());
         };
+        self.taken_back = outgoing.has_begun();
         match outgoing.cancel() {
             Some(lone_dot) => {
                 self.end_with_dot(lone_dot)?;

@@ -8,7 +8,7 @@ use super::texts::Texts;
 use super::{Delivery, Flow, SendError, Step};
 use crate::command::{Command, DataCommand};
 use crate::connection::{CommandId, Connection};
-use crate::error::Error;
+use crate::error::{Error, Misuse};
 use crate::reply::Reply;
 
 /// Says DATA and waits for 354; then the body is due.
@@ -111,7 +111,12 @@ impl Flow for FinishData {
                 if let Some(failure) = connection.failure().cloned() {
                     return Err(SendError::of(failure, false, true));
                 }
-                *self.id.insert(connection.finish_body()?)
+                let id = connection.finish_body()?;
+                if !connection.is_outstanding(id) {
+                    // The last chunk was answered before, and somebody else has heard what.
+                    return Err(SendError::Unknown { cause: Misuse::NoBody.into(), recipients: Vec::new() });
+                }
+                *self.id.insert(id)
             }
         };
         loop {

@@ -11,8 +11,8 @@ use crate::reply::Reply;
 
 /// Waits for the greeting, says EHLO, upgrades to TLS as the policy wants, and says EHLO again.
 ///
-/// Polled on a connection that is ready already, it ends at once, so that a caller can put it before
-/// everything.
+/// Polled on a connection that is ready already, and as well protected as the policy wants, it ends at once, so that a
+/// caller can put it before everything.
 #[derive(Debug, Default)]
 pub struct Open {
     state: State,
@@ -53,19 +53,24 @@ impl Flow for Open {
                     if connection.failure().is_some() {
                         return Err(Error::Poisoned);
                     }
-                    if connection.is_ready() {
-                        return Ok(Step::Done(()));
+                    if connection.is_ready() && !self.only_greeting {
+                        match upgrade_due(connection)? {
+                            true => self.state = State::StartTls(StartTls::new()),
+                            false => return Ok(Step::Done(())),
+                        }
+                        continue;
                     }
                     if connection.is_greeted() && self.only_greeting {
                         return Ok(Step::Done(()));
                     }
-                    if connection.is_greeted() {
-                        self.state = State::Hello(Hello::new());
-                    } else if let Some(upgrade) = connection.tls_upgrade() {
-                        self.state = State::Greeting;
+                    let upgrade = connection.tls_upgrade();
+                    // Under implicit TLS the greeting comes after the handshake, with STARTTLS it came before.
+                    self.state = match connection.is_greeted() {
+                        true => State::Hello(Hello::new()),
+                        false => State::Greeting,
+                    };
+                    if let Some(upgrade) = upgrade {
                         return Ok(Step::UpgradeTls(upgrade));
-                    } else {
-                        self.state = State::Greeting;
                     }
                 }
                 State::Greeting => match connection.poll_event()? {
@@ -76,22 +81,26 @@ impl Flow for Open {
                 },
                 State::Hello(hello) => {
                     let Step::Done(_) = hello.poll(connection)? else { return Ok(Step::Continue) };
-                    let wanted = match connection.config().tls_policy() {
-                        TlsPolicy::Required => true,
-                        TlsPolicy::Opportunistic => connection.capabilities().supports(Extension::StartTls),
-                        TlsPolicy::Implicit | TlsPolicy::None => false,
-                    };
-                    if !wanted || connection.security().is_tls() {
-                        return Ok(Step::Done(()));
+                    match upgrade_due(connection)? {
+                        true => self.state = State::StartTls(StartTls::new()),
+                        false => return Ok(Step::Done(())),
                     }
-                    if !connection.capabilities().supports(Extension::StartTls) {
-                        return Err(connection.fail(Error::TlsRequired));
-                    }
-                    self.state = State::StartTls(StartTls::new());
                 }
                 State::StartTls(start_tls) => return start_tls.poll(connection),
             }
         }
+    }
+}
+
+/// Whether STARTTLS comes next, as the policy and the server have it.
+fn upgrade_due(connection: &mut Connection) -> Result<bool, Error> {
+    let offered = connection.capabilities().supports(Extension::StartTls);
+    match connection.config().tls_policy() {
+        _ if connection.security().is_tls() => Ok(false),
+        TlsPolicy::Required if !offered => Err(connection.fail(Error::TlsRequired)),
+        TlsPolicy::Required => Ok(true),
+        TlsPolicy::Opportunistic => Ok(offered),
+        TlsPolicy::Implicit | TlsPolicy::None => Ok(false),
     }
 }
 
