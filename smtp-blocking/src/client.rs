@@ -476,8 +476,9 @@ impl<S: Stream> Client<S> {
     }
 
     /// Whether the latest message left whole and no verdict on it came, because the connection broke in
-    /// the middle. Sending it again may then deliver it twice; otherwise it is certainly not delivered
-    /// or the verdict was told.
+    /// the middle. So it is, too, if some of its recipients have got it and the others, in a mail
+    /// transaction of their own, have not yet. Sending it again may then deliver it twice; otherwise it is certainly
+    /// not delivered or the verdict was told.
     #[must_use]
     pub fn may_have_been_delivered(&self) -> bool {
         self.pump.connection.may_have_been_delivered()

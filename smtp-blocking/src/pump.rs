@@ -221,7 +221,10 @@ impl<S: Stream> Pump<S> {
                     self.note(io::Error::other(error));
                     self.connection.abandon();
                 }
-                if self.connection.output().is_empty() {
+                if self.transport.is_backed_up() {
+                    // TLS has taken octets that the stream did not take: that is a wait like any other.
+                    self.make_way();
+                } else if self.connection.output().is_empty() {
                     self.flush();
                 }
             }
@@ -246,19 +249,22 @@ impl<S: Stream> Pump<S> {
         match error.kind() {
             io::ErrorKind::Interrupted => {}
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                // A server that stops reading may have refused the message already, or have more to say than
-                // its buffers hold (RFC 2920 §3.1). Then it will come to that again soon.
                 let slice = self.write_slice;
-                if self.listen() {
-                    self.write_slice = SHORT_SLICE;
-                    self.facing = true;
-                } else {
-                    self.write_slice = slice.saturating_mul(2).min(WRITE_SLICE);
+                if !self.make_way() {
                     self.gave_up(error, before, slice);
                 }
             }
             _ => self.write_failed(error),
         }
+    }
+
+    /// Hears a server that does not read on, and tells whether it said anything: it may have refused the message
+    /// already, or have more to say than its buffers hold (RFC 2920 §3.1). Then it will come to that again soon.
+    fn make_way(&mut self) -> bool {
+        self.facing = self.listen();
+        self.write_slice =
+            if self.facing { SHORT_SLICE } else { self.write_slice.saturating_mul(2).min(WRITE_SLICE) };
+        self.facing
     }
 
     /// Notes a broken transport. What the server said before may still be read, and decides.
@@ -298,7 +304,7 @@ impl<S: Stream> Pump<S> {
     /// Reads on as long as the server goes on speaking.
     fn hear_out(&mut self) {
         self.transport.wait_for(SHORT_SLICE);
-        match self.transport.read(&mut self.buffer) {
+        match self.transport.read_past_writes(&mut self.buffer) {
             Ok(n) if n > 0 => self.hear(n),
             // Whatever it is, the next write or read that has to wait will meet it.
             Ok(_) | Err(_) => self.facing = false,

@@ -164,25 +164,53 @@ impl<S: Stream> Transport<S> {
         self.set_wait(wait);
     }
 
+    /// Whether TLS keeps octets that it has taken, because the stream did not take them.
+    pub(crate) fn is_backed_up(&self) -> bool {
+        match self {
+            #[cfg(feature = "rustls")]
+            Transport::Tls(tls) => tls.conn.wants_write(),
+            Transport::Plain(_) | Transport::Gone => false,
+        }
+    }
+
     /// Reads what is there at once, and never waits.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Transport::Plain(clocked) => clocked.stream.try_read(buffer),
             #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => loop {
-                // What rustls has decrypted already comes first; then records are read past a blocked write.
-                match tls.conn.reader().read(buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    result => return result,
-                }
+            Transport::Tls(tls) => {
                 tls.sock.set_wait(Wait::Never);
-                if tls.conn.read_tls(&mut tls.sock)? == 0 {
-                    return Ok(0);
-                }
-                tls.conn.process_new_packets().map_err(io::Error::other)?;
-            },
+                read_records(tls, buffer)
+            }
             Transport::Gone => Err(gone()),
         }
+    }
+
+    /// Reads, while a write may be stuck: under TLS an ordinary read would first wait for that.
+    pub(crate) fn read_past_writes(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            #[cfg(feature = "rustls")]
+            Transport::Tls(tls) => read_records(tls, buffer),
+            Transport::Plain(_) | Transport::Gone => self.read(buffer),
+        }
+    }
+}
+
+/// Reads what rustls has decrypted already, or else the next record, and writes nothing.
+#[cfg(feature = "rustls")]
+fn read_records<S: Stream>(
+    tls: &mut rustls::StreamOwned<rustls::ClientConnection, Clocked<S>>,
+    buffer: &mut [u8],
+) -> io::Result<usize> {
+    loop {
+        match tls.conn.reader().read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result,
+        }
+        if tls.conn.read_tls(&mut tls.sock)? == 0 {
+            return Ok(0);
+        }
+        tls.conn.process_new_packets().map_err(io::Error::other)?;
     }
 }
 

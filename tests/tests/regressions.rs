@@ -471,3 +471,43 @@ fn t14_opportunistic_refuses_auth_in_clear() {
         assert!(!session.wire().windows(4).any(|octets| octets == b"AUTH"));
     });
 }
+
+/// A lone dot after DATA, which the server takes though it has refused every recipient (S06), ends no message: given
+/// up before it is answered, it was called one that may have been delivered.
+#[test]
+fn s06_a_lone_dot_is_no_message_that_may_have_been_delivered() {
+    let mut connection = ready(config(TlsPolicy::None), b"250-hi\r\n250 PIPELINING\r\n");
+    let to = envelope(FROM, &["bob@example.net"]);
+    let mut send = smtp_proto::flow::Send::new(&to, Body::Whole(BODY), SendOptions::default());
+    assert!(matches!(send.poll(&mut connection), Ok(Step::Continue)));
+    connection.advance_output(connection.output().len()).unwrap();
+    connection.receive(b"250 ok\r\n550 nobody\r\n354 go\r\n");
+    assert!(matches!(send.poll(&mut connection), Ok(Step::Continue)));
+    assert_eq!(connection.output(), b".\r\n");
+    connection.advance_output(3).unwrap();
+    connection.abandon();
+    assert!(!connection.may_have_been_delivered());
+}
+
+/// X06: a message goes out in two mail transactions. Given up in the second, it was called one that nobody has got.
+#[test]
+fn x06_what_some_recipients_have_got_may_have_been_delivered() {
+    let mut connection = ready(config(TlsPolicy::None), b"250-hi\r\n250 LIMITS RCPTMAX=1\r\n");
+    let to = envelope(FROM, &["bob@example.net", "carol@example.net"]);
+    let options = SendOptions::default().split(true);
+    let mut send = smtp_proto::flow::Send::new(&to, Body::Whole(BODY), options);
+    for reply in ["250 ok\r\n", "250 ok\r\n", "354 go\r\n"] {
+        assert!(matches!(send.poll(&mut connection), Ok(Step::Continue)));
+        connection.advance_output(connection.output().len()).unwrap();
+        connection.receive(reply.as_bytes());
+    }
+    assert!(matches!(send.poll(&mut connection), Ok(Step::SupplyBody { .. })));
+    let part = connection.body(BODY).unwrap();
+    connection.advance_output(part.len()).unwrap();
+    connection.finish_body().unwrap();
+    connection.advance_output(connection.output().len()).unwrap();
+    connection.receive(b"250 queued as A\r\n");
+    assert!(matches!(send.poll(&mut connection), Ok(Step::Continue)));
+    connection.abandon();
+    assert!(connection.may_have_been_delivered());
+}

@@ -124,6 +124,8 @@ pub struct Connection {
     takes_mail: bool,
     /// Recipients that the server has accepted in this mail transaction.
     accepted: usize,
+    /// A message is accepted for some of its recipients, and its other mail transactions are not over.
+    partly_delivered: bool,
     /// Replies to the end of the message that have come, in LMTP.
     finals: usize,
     /// The server accepted a message of which it had refused a part.
@@ -203,6 +205,7 @@ impl Connection {
             taken_back: false,
             takes_mail: false,
             accepted: 0,
+            partly_delivered: false,
             finals: 0,
             contradicted: false,
             first_long_line: None,
@@ -501,6 +504,12 @@ impl Connection {
         self.body_error.as_deref()
     }
 
+    /// Notes whether the server has accepted the message under way for some of its recipients, in a mail transaction
+    /// that is over, and the others are still to come.
+    pub(crate) fn set_partly_delivered(&mut self, partly: bool) {
+        self.partly_delivered = partly;
+    }
+
     /// How many recipients the server has accepted in the latest mail transaction.
     pub(crate) fn accepted_recipients(&self) -> usize {
         self.accepted
@@ -549,7 +558,8 @@ impl Connection {
     }
 
     /// Whether the connection broke, or was given up, after a message had left whole and before a verdict on
-    /// it came, or over verdicts that contradict each other. Sending it again may then deliver it twice.
+    /// it came, or over verdicts that contradict each other, or after a part of its recipients had got it and before
+    /// the others had. Sending it again may then deliver it twice.
     #[must_use]
     pub fn may_have_been_delivered(&self) -> bool {
         if self.contradicted {
@@ -565,7 +575,7 @@ impl Connection {
             Some(Error::Refused { stage, .. }) => *stage == Stage::EndOfData,
             Some(_) => false,
         };
-        self.pipeline.message_unanswered(usize::from(judged))
+        self.partly_delivered || self.pipeline.message_unanswered(usize::from(judged), self.accepted)
     }
 
     fn trace(&mut self, entry: TranscriptEntry<'_>) {

@@ -287,9 +287,15 @@ impl Pipeline {
         self.front().is_some_and(|entry| self.has_left(entry))
     }
 
-    /// Whether the end of a message has left and was not answered, the first `judged` entries not counted.
-    pub(super) fn message_unanswered(&self, judged: usize) -> bool {
-        self.entries.iter().skip(judged).any(|entry| entry.stage == Stage::EndOfData && self.has_left(entry))
+    /// Whether the end of a message has left and was not answered, the first `judged` entries not counted. The end
+    /// of one whose recipients have all been refused is that of no message: `accepted` is how many have not, where
+    /// the answers to RCPT are there.
+    pub(super) fn message_unanswered(&self, judged: usize, accepted: usize) -> bool {
+        let mut asked = accepted > 0;
+        self.entries.iter().skip(judged).any(|entry| {
+            asked |= entry.stage == Stage::Rcpt;
+            entry.stage == Stage::EndOfData && asked && self.has_left(entry)
+        })
     }
 
     fn has_left(&self, entry: &Entry) -> bool {
@@ -460,7 +466,7 @@ mod tests {
         pipeline.lend(18);
         assert!(!pipeline.front_left());
         assert_eq!(pipeline.advance(18), Some(()));
-        assert!(pipeline.front_left() && pipeline.message_unanswered(0));
+        assert!(pipeline.front_left() && pipeline.message_unanswered(0, 1));
         assert_eq!(pipeline.advance(1), None, "nothing is on offer");
     }
 }

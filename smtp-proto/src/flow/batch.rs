@@ -382,6 +382,9 @@ impl<E: Borrow<Envelope>> Batch<E> {
                 self.again(index, front.range);
             } else {
                 self.part_over(index, front.outcome());
+                // Whoever loses this flow has lost what it knows of the other parts.
+                let accepted = |message: &Message<E>| message.parts.iter().any(Result::is_ok);
+                connection.set_partly_delivered(self.messages.front().is_some_and(accepted));
             }
         }
         Ok(())
@@ -457,6 +460,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
 
     fn start(&mut self, connection: &mut Connection) -> Result<(), Error> {
         self.started = true;
+        connection.set_partly_delivered(false);
         super::exchange::settle(connection)?;
         if connection.in_transaction() {
             return Err(Misuse::InTransaction(Stage::Mail).into());

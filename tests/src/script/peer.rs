@@ -126,6 +126,12 @@ impl Peer {
         self.ended.is_some() || matches!(self.step(), Some(Step::Server(_) | Step::Close | Step::Reset))
     }
 
+    /// Whether the TLS handshake comes next.
+    #[must_use]
+    pub fn awaits_handshake(&self) -> bool {
+        matches!(self.step(), Some(Step::Tls | Step::TlsFails))
+    }
+
     /// Takes what the client writes. A word out of turn, or other than the script's, is the fault that
     /// [`verify`](Self::verify) reports.
     pub fn write(&mut self, octets: &[u8]) -> Taken {

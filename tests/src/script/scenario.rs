@@ -20,6 +20,8 @@ pub enum Mode {
     ByteWrites,
     /// Both.
     Bytes,
+    /// No read goes beyond this octet of all that the server says, until it has been reached.
+    Split(usize),
 }
 
 impl Mode {

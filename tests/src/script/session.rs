@@ -26,6 +26,8 @@ pub struct Session {
     mode: Mode,
     /// Arrived, but not yet handed to the connection.
     inbox: VecDeque<u8>,
+    /// Octets that the server has said.
+    heard: usize,
     ended: bool,
     now: Duration,
     clock: Option<(Timeout, Duration)>,
@@ -48,7 +50,7 @@ impl Session {
     pub(super) fn new(connection: Connection, peer: Peer, mode: Mode) -> Self {
         let (inbox, now) = (VecDeque::new(), Duration::ZERO);
         let channel_bindings = ChannelBindings::new();
-        Self { connection, peer, mode, inbox, ended: false, now, clock: None, channel_bindings }
+        Self { connection, peer, mode, inbox, heard: 0, ended: false, now, clock: None, channel_bindings }
     }
 
     pub(super) fn into_parts(self) -> (Connection, Peer) {
@@ -357,7 +359,7 @@ impl Session {
                 poll(&mut self.connection)?;
             }
             let octets = match self.mode {
-                Mode::Whole | Mode::ByteReads => part.slices().collect::<Vec<_>>().concat(),
+                Mode::Whole | Mode::ByteReads | Mode::Split(_) => part.slices().collect::<Vec<_>>().concat(),
                 Mode::ByteWrites | Mode::Bytes => part.slices().flatten().take(1).copied().collect(),
             };
             match self.peer.write(&octets) {
@@ -382,7 +384,7 @@ impl Session {
 
     fn portion(&self, len: usize) -> usize {
         match self.mode {
-            Mode::Whole | Mode::ByteReads => len,
+            Mode::Whole | Mode::ByteReads | Mode::Split(_) => len,
             Mode::ByteWrites | Mode::Bytes => len.min(1),
         }
     }
@@ -406,14 +408,21 @@ impl Session {
 
     fn listen(&mut self) {
         self.watch_clock();
-        let heard = self.peer.read(usize::MAX);
+        let most = match self.mode {
+            Mode::Split(at) if at > self.heard => at - self.heard,
+            _ => usize::MAX,
+        };
+        let heard = self.peer.read(most);
+        if let Heard::Octets(octets) = &heard {
+            self.heard += octets.len();
+        }
         self.hear(heard);
     }
 
     fn hear(&mut self, heard: Heard) {
         match heard {
             Heard::Octets(octets) => match self.mode {
-                Mode::Whole | Mode::ByteWrites => self.connection.receive(&octets),
+                Mode::Whole | Mode::ByteWrites | Mode::Split(_) => self.connection.receive(&octets),
                 Mode::ByteReads | Mode::Bytes => {
                     self.inbox.extend(octets);
                     self.feed_one();
