@@ -4,7 +4,9 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion, StreamOwned, SupportedCipherSuite};
+use rustls::{
+    ClientConfig, ClientConnection, InvalidMessage, ProtocolVersion, StreamOwned, SupportedCipherSuite,
+};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use smtp_proto::security::ChannelBindings;
 
@@ -42,6 +44,12 @@ pub(crate) fn handshake<S: Read + Write>(
         }
     }
     Ok(StreamOwned::new(tls, stream))
+}
+
+/// Whether a handshake failed because the peer speaks clear text: no TLS record begins with a printable octet.
+pub(crate) fn is_clear_text(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
 }
 
 /// What names the channel, for mechanisms that bind to it.

@@ -11,7 +11,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use smtp_proto::Error;
-use smtp_proto::connection::{Config, Timeouts, TlsPolicy};
+use smtp_proto::connection::{Config, Stage, TimeoutPhase, Timeouts, TlsPolicy};
+use smtp_proto::error::ProtocolError;
 use smtp_proto::sasl::Plain;
 
 /// An authority the client may trust.
@@ -193,7 +194,7 @@ fn t17_a_clear_text_server_where_tls_is_expected_gets_no_clear_text() {
         });
         let tls = Authority::new().client_config();
         let result = try_client(tokio, address, config("mail.example", true), tls, "mail.example");
-        assert_eq!(result, Err(Error::TlsFailed));
+        assert_eq!(result, Err(ProtocolError::ClearTextBeforeTls.into()));
         let heard = server.join().unwrap();
         assert!(!heard.windows(4).any(|w| w == b"EHLO"));
     }
@@ -278,9 +279,11 @@ fn r02_a_trickled_tls_record_does_not_outlive_the_deadline() {
         let since = std::time::Instant::now();
         let error = smtp_blocking::Client::connect_with_tls(address, config, authority.client_config());
         let error = error.map(drop).unwrap_err().into_kind();
-        let expected =
-            if handshake { matches!(error, Error::TlsFailed) } else { matches!(error, Error::Timeout(_)) };
-        assert!(expected, "handshake {handshake}: {error:?}");
+        let phase = match handshake {
+            true => TimeoutPhase::TlsHandshake,
+            false => TimeoutPhase::Reply(Stage::Greeting),
+        };
+        assert_eq!(error, Error::Timeout(phase));
         assert!(since.elapsed() < Duration::from_secs(5), "it took {:?}", since.elapsed());
     }
 }

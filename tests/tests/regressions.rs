@@ -463,7 +463,7 @@ fn a_message_that_the_server_contradicts_itself_about_may_have_been_delivered() 
 /// caller names gets no further than the one that is chosen.
 #[test]
 fn t14_opportunistic_refuses_auth_in_clear() {
-    use smtp_proto::sasl::{Credentials, CramMd5, MechanismError};
+    use smtp_proto::sasl::{CramMd5, Credentials, MechanismError};
 
     let script = hello(&["AUTH CRAM-MD5"]);
     for chosen in [true, false] {

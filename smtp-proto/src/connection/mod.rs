@@ -33,7 +33,7 @@ pub use transcript::TranscriptEntry;
 use crate::body::{BodyKind, BodyRules};
 use crate::capabilities::{Capabilities, Extension};
 use crate::command::DataCommand;
-use crate::error::{Error, Misuse};
+use crate::error::{Error, Misuse, ProtocolError};
 use crate::params::MailParameters;
 use crate::path::{ClientName, ReversePath};
 use crate::reply::ReplyParser;
@@ -247,6 +247,22 @@ impl Connection {
     /// Reports that the handshake failed: the connection is poisoned, and nothing is ever said in clear on it.
     pub fn tls_failed(&mut self) {
         self.fail(Error::TlsFailed);
+    }
+
+    /// Reports that the handshake failed because the peer did not speak TLS: it goes on in clear behind its 220,
+    /// or the port is one for STARTTLS. As [`tls_failed`](Self::tls_failed), with the reason.
+    pub fn tls_answered_in_clear(&mut self) {
+        self.fail(self.clear_text_fault());
+    }
+
+    /// What octets in clear are where a TLS handshake is due.
+    fn clear_text_fault(&self) -> Error {
+        match self.config.tls {
+            TlsPolicy::Implicit => ProtocolError::ClearTextBeforeTls.into(),
+            TlsPolicy::Required | TlsPolicy::Opportunistic | TlsPolicy::None => {
+                ProtocolError::StartTlsResidue.into()
+            }
+        }
     }
 
     // ---- time, and the end ----
