@@ -1,0 +1,205 @@
+//! The same application over both adapters. Their TLS is real, so a stream tells TLS records from clear text: those
+//! are not the script's business, and whatever follows the first of them has to be one.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use smtp_proto::connection::TlsPolicy;
+use smtp_proto::flow::Envelope;
+use smtp_tests::script::Stream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::application::{self, End, FROM, MESSAGE, Play, TO, Trace, cause, credentials, in_clear};
+use crate::config;
+use crate::scripts::Row;
+use crate::tls_support::{Authority, assert_tls_records};
+
+/// A script's stream under a real TLS library.
+struct Scripted {
+    stream: Stream,
+    one_octet: bool,
+    /// What was written from the first TLS record on.
+    records: Arc<Mutex<Vec<u8>>>,
+}
+
+/// What a TLS handshake begins with (RFC 8446 §5.1); no command does.
+const HANDSHAKE_RECORD: u8 = 0x16;
+
+impl Scripted {
+    fn new(script: &str, one_octet: bool) -> Self {
+        let stream = Stream::new(script);
+        let stream = if one_octet { stream.one_octet() } else { stream };
+        Self { stream, one_octet, records: Arc::default() }
+    }
+
+    /// Takes what is a TLS record; `None` if it is for the script.
+    fn take_record(&self, octets: &[u8]) -> Option<usize> {
+        let mut records = self.records.lock().unwrap();
+        let tls = !records.is_empty() || octets.first() == Some(&HANDSHAKE_RECORD);
+        let n = if self.one_octet { octets.len().min(1) } else { octets.len() };
+        tls.then(|| {
+            records.extend_from_slice(&octets[..n]);
+            n
+        })
+    }
+}
+
+impl Read for Scripted {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(room)
+    }
+}
+
+impl Write for Scripted {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.take_record(octets).map_or_else(|| self.stream.write(octets), Ok)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(&slices.iter().flat_map(|slice| slice.iter()).copied().collect::<Vec<_>>())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl smtp_blocking::Stream for Scripted {}
+
+impl AsyncRead for Scripted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, room)
+    }
+}
+
+impl AsyncWrite for Scripted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match self.take_record(octets) {
+            Some(n) => Poll::Ready(Ok(n)),
+            None => Pin::new(&mut self.stream).poll_write(cx, octets),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl smtp_tokio::Stream for Scripted {}
+
+/// Both adapters have the same verbs; `$wait` is what one puts behind each call. A QUIT consumes the client.
+macro_rules! run {
+    ($client:ident, $play:expr $(, $wait:tt $await:ident)?) => {{
+        let mut wish = $client.capabilities()$($wait $await)?.map(drop);
+        if wish.is_ok() {
+            wish = $client.login(&credentials())$($wait $await)?.map(drop);
+        }
+        let envelope = Envelope::from_strs(FROM, &[TO]).unwrap();
+        let mut trace = Trace::of(wish.map_err(|error| error.into_kind()));
+        if trace.wish.is_ok() {
+            let sent = $client.send(&envelope, MESSAGE)$($wait $await)?;
+            trace.wish = sent.map(drop).map_err(|error| cause(error.into_kind()));
+        }
+        if $play.reset.is_some() {
+            trace.reset = Some($client.reset()$($wait $await)?.map(drop).map_err(|error| error.into_kind()));
+        }
+        trace.poisoned = $client.connection().failure().is_some();
+        if trace.poisoned {
+            let met = [
+                $client.noop()$($wait $await)?.map(drop),
+                $client.start_tls()$($wait $await)?,
+                $client.login(&credentials())$($wait $await)?.map(drop),
+                $client.reset()$($wait $await)?.map(drop),
+            ];
+            trace.insisted.extend(met.map(|met| met.map_err(|error| error.into_kind())));
+            let sent = $client.send(&envelope, MESSAGE)$($wait $await)?;
+            trace.insisted.push(sent.map(drop).map_err(|error| cause(error.into_kind())));
+            trace.insisted.push($client.quit()$($wait $await)?.map_err(|error| error.into_kind()));
+        } else {
+            trace.quit = Some($client.quit()$($wait $await)?.map_err(|error| error.into_kind()));
+        }
+        trace
+    }};
+}
+
+fn blocking(stream: Scripted, policy: TlsPolicy, play: &Play) -> Trace {
+    let mut client = smtp_blocking::Client::new(stream, config(policy));
+    client.set_tls_config(Authority::new().client_config());
+    if play.has_tls() {
+        // The handshake of the script is one that the stream does.
+        let upgraded = client.start_tls_with(|mut stream, host| {
+            assert_eq!(host, "mail.example");
+            stream.stream.handshake().map(|()| stream)
+        });
+        client = match upgraded {
+            Ok(client) => client,
+            Err(error) => return upgrade_failed(error.into_kind()),
+        };
+    }
+    run!(client, play)
+}
+
+fn tokio(stream: Scripted, policy: TlsPolicy, play: &Play) -> Trace {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut client = smtp_tokio::Client::new(stream, config(policy));
+        client.set_tls_config(Authority::new().client_config());
+        if play.has_tls() {
+            let upgraded = client
+                .start_tls_with(|mut stream, host| async move {
+                    assert_eq!(host, "mail.example");
+                    stream.stream.handshake().map(|()| stream)
+                })
+                .await;
+            return match upgraded {
+                Ok(mut client) => run!(client, play, . await),
+                Err(error) => upgrade_failed(error.into_kind()),
+            };
+        }
+        run!(client, play, . await)
+    })
+}
+
+/// The client is gone with its connection.
+fn upgrade_failed(error: smtp_proto::Error) -> Trace {
+    let gone = vec![Err(smtp_proto::Error::Poisoned)];
+    Trace { poisoned: true, insisted: gone, ..Trace::of(Err(error)) }
+}
+
+/// Plays one transcript through both adapters, with whole writes and reads and octet by octet.
+pub(crate) fn play(row: &Row, policy: TlsPolicy, play: &Play) {
+    // A policy that does STARTTLS by itself leaves none to the caller.
+    let applied = if play.has_tls() { TlsPolicy::None } else { policy };
+    for one_octet in [false, true] {
+        for (adapter, client) in [("blocking", blocking as fn(_, _, &_) -> _), ("tokio", tokio)] {
+            let way =
+                format!("{}, {policy:?}, {adapter}, one octet {one_octet}: {}", row.script, row.situation);
+            let stream = Scripted::new(play.transcript, one_octet);
+            let (peer, records) = (stream.stream.peer(), Arc::clone(&stream.records));
+            let trace = client(stream, applied, play);
+            play.judge(&trace, &way);
+            peer.verify(trace.poisoned);
+            peer.with(|peer| application::assert_no_secret(in_clear(peer.wire(), play), &way));
+            let records = records.lock().unwrap();
+            assert_tls_records(&records, &way);
+            let begun = matches!(play.end, End::ClearText | End::Silence(_)) && !play.has_tls();
+            let answered_in_clear = play.end == End::Residue && !records.is_empty();
+            assert!(
+                begun != records.is_empty() || answered_in_clear,
+                "{way}: {} octets of TLS",
+                records.len()
+            );
+        }
+    }
+}
