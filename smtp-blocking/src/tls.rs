@@ -31,10 +31,7 @@ pub(crate) fn handshake<S: Read + Write>(
     config: Arc<ClientConfig>,
     server_name: &str,
 ) -> io::Result<StreamOwned<ClientConnection, S>> {
-    // A final dot makes a name absolute; certificates carry it without (RFC 6066 §3).
-    let name = server_name.strip_suffix('.').unwrap_or(server_name);
-    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+    let name = ServerName::try_from(server_name.to_owned()).map_err(io::Error::other)?;
     let mut tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
     while tls.is_handshaking() {
         match tls.complete_io(&mut stream) {

@@ -34,10 +34,7 @@ pub(crate) async fn handshake<S: Stream>(
     config: Arc<ClientConfig>,
     server_name: &str,
 ) -> io::Result<TlsStream<Pin<Box<S>>>> {
-    // A final dot makes a name absolute; certificates carry it without (RFC 6066 §3).
-    let name = server_name.strip_suffix('.').unwrap_or(server_name);
-    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+    let name = ServerName::try_from(server_name.to_owned()).map_err(io::Error::other)?;
     TlsConnector::from(config).connect(name, stream).await
 }
 
