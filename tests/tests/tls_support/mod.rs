@@ -7,7 +7,7 @@ pub(crate) mod backend;
 pub(crate) mod server;
 
 pub(crate) use authority::{Authority, Identity, Leaf};
-pub(crate) use backend::{Attempt, BACKENDS, Backend, Outcome, Trust};
+pub(crate) use backend::{Ask, Attempt, BACKENDS, Backend, Outcome, Trust};
 pub(crate) use server::{Conduct, Heard, Server};
 
 /// Nothing but whole TLS records (RFC 8446 §5.1), of which the last may be cut short.

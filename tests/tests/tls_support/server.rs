@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rustls::server::Acceptor;
 use rustls::{
-    ProtocolVersion, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion, version,
+    HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion,
+    version,
 };
 
 use super::Identity;
@@ -41,8 +42,8 @@ pub(crate) struct Heard {
     pub(crate) tls: Vec<u8>,
     /// The server name indication.
     pub(crate) sni: Option<String>,
-    /// What the handshake agreed on, if it was concluded.
-    pub(crate) version: Option<ProtocolVersion>,
+    /// What the handshakes that were concluded agreed on, and whether they took up an earlier session.
+    pub(crate) agreed: Vec<(ProtocolVersion, HandshakeKind)>,
 }
 
 /// A stream that keeps what was read from it.
@@ -82,11 +83,7 @@ impl Server {
         Self::play(move |stream, heard| match conduct {
             Conduct::StartTls => {
                 let mut stream = stream;
-                // The names in here must never count.
-                stream.write_all(b"220 named.in.greeting\r\n")?;
-                heard.clear.extend(line(&mut stream));
-                stream.write_all(b"250-named.in.ehlo\r\n250 STARTTLS\r\n")?;
-                heard.clear.extend(line(&mut stream));
+                offer(&mut stream, heard)?;
                 stream.write_all(b"220 named.in.starttls\r\n")?;
                 speak(stream, tls, heard, b"")
             }
@@ -94,17 +91,31 @@ impl Server {
         })
     }
 
+    /// Serves so many clients, one after the other, that may resume each other's sessions. What is heard under TLS is
+    /// that of the last.
+    pub(crate) fn start_many(clients: usize, tls: Arc<ServerConfig>) -> Self {
+        Self::listen(move |listener, heard| {
+            for _ in 0..clients {
+                let stream = accept_client(listener);
+                heard.tls.clear();
+                let _ = speak(stream, Arc::clone(&tls), heard, b"220 hello\r\n");
+            }
+            Ok(())
+        })
+    }
+
     /// Serves one client by hand.
     pub(crate) fn play(serve: impl FnOnce(TcpStream, &mut Heard) -> io::Result<()> + Send + 'static) -> Self {
+        Self::listen(|listener, heard| serve(accept_client(listener), heard))
+    }
+
+    fn listen(serve: impl FnOnce(&TcpListener, &mut Heard) -> io::Result<()> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let thread = std::thread::spawn(move || {
-            let (stream, _) = listener.accept().unwrap();
-            // Only a test that is lost anyway waits for so long.
-            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
             let mut heard = Heard::default();
             // That the client has gone is no failure of the server's: what it said until then is what counts.
-            let _ = serve(stream, &mut heard);
+            let _ = serve(&listener, &mut heard);
             heard
         });
         Self { address, thread }
@@ -116,6 +127,24 @@ impl Server {
     }
 }
 
+fn accept_client(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = listener.accept().unwrap();
+    // Only a test that is lost anyway waits for so long.
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Says the greeting and the offer of STARTTLS, and hears the client out to where it expects the 220.
+pub(crate) fn offer(stream: &mut TcpStream, heard: &mut Heard) -> io::Result<()> {
+    // The names in here must never count.
+    stream.write_all(b"220 named.in.greeting\r\n")?;
+    heard.clear.extend(line(stream));
+    stream.write_all(b"250-named.in.ehlo\r\n250 STARTTLS\r\n")?;
+    heard.clear.extend(line(stream));
+    Ok(())
+}
+
 /// Does the server's part of the handshake, and what follows it: a greeting, EHLO, AUTH, QUIT.
 pub(crate) fn speak(
     stream: TcpStream,
@@ -123,13 +152,13 @@ pub(crate) fn speak(
     heard: &mut Heard,
     greeting: &[u8],
 ) -> io::Result<()> {
-    let Heard { records, tls: said, sni, version, .. } = heard;
+    let Heard { records, tls: said, sni, agreed, .. } = heard;
     let mut stream = Noting(stream, records);
     let result = accept(&mut stream, tls, sni).and_then(|mut server| {
         while server.is_handshaking() {
             server.complete_io(&mut stream)?;
         }
-        *version = server.protocol_version();
+        agreed.extend(server.protocol_version().zip(server.handshake_kind()));
         let mut server = StreamOwned::new(server, &mut stream);
         server.write_all(greeting)?;
         loop {
