@@ -12,8 +12,11 @@ use crate::tls_support::{
     Ask, Attempt, Authority, BACKENDS, Conduct, Identity, Leaf, Server, Trust, assert_tls_records,
 };
 
-/// What is wrong with the certificate, and how it is made by an authority that is trusted.
-pub(crate) const SITUATIONS: [(&str, fn(&Authority) -> Identity); 4] = [
+/// What is wrong with the certificate, and how it is made, if by an authority that is trusted.
+type Situation = (&'static str, fn(&Authority) -> Identity);
+
+/// All of them.
+pub(crate) const SITUATIONS: [Situation; 4] = [
     ("signed by an authority that nobody trusts", |_| Authority::new().sign(Leaf::of(&["mail.example"]))),
     ("signed by itself", |_| Leaf::of(&["mail.example"]).self_signed()),
     ("for another host", |trusted| trusted.sign(Leaf::of(&["mail.attacker.example"]))),
