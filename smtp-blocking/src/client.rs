@@ -197,8 +197,7 @@ impl<S: Stream> Client<S> {
             Err(error) => return Err(self.pump.tls_failed(error)),
         };
         let mut client = Client::assemble(Pump::new(self.pump.connection, Transport::new(stream)));
-        let token = token.bind(client.pump.transport.channel_bindings());
-        client.pump.connection.tls_established(token)?;
+        client.established(token)?;
         client.run(&mut flow, Source::None)?;
         Ok(client)
     }
@@ -509,6 +508,11 @@ impl<S: Stream> Client<S> {
             Ok(transport) => self.pump.transport = transport,
             Err(error) => return Err(self.pump.tls_failed(error)),
         }
+        self.established(upgrade)
+    }
+
+    /// The transport is protected from here on.
+    fn established(&mut self, upgrade: TlsUpgrade) -> Result<(), Error> {
         let upgrade = upgrade.bind(self.pump.transport.channel_bindings());
         self.pump.connection.tls_established(upgrade)?;
         // What the server sent along with its part of the handshake, it said unasked.
@@ -544,8 +548,8 @@ impl<S: Stream> Client<S> {
 /// Sends one message over a connection of its own, as Go's `net/smtp.SendMail` does: STARTTLS if the server
 /// offers it, authentication if a mechanism is given, all recipients or none, QUIT.
 ///
-/// `address` is `host:port`; the certificate has to be valid for the host. A mechanism that would reveal its
-/// secret refuses to do so without TLS.
+/// `address` is `host:port`; the certificate has to be valid for the host. Without TLS, which
+/// anyone on the path can take away, no mechanism is used, unless the server is on this machine.
 ///
 /// # Errors
 /// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.

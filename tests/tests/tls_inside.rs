@@ -14,7 +14,9 @@ use smtp_proto::SendError;
 use smtp_proto::connection::{Config, Stage, TimeoutPhase, Timeouts, TlsPolicy};
 use smtp_proto::error::{Error, ProtocolError};
 use tls_support::server::{VERSIONS, line, offer, server_config};
-use tls_support::{Ask, Attempt, Authority, BACKENDS, Backend, Identity, Leaf, Outcome, Server, Trust};
+use tls_support::{
+    Ask, Attempt, Authority, BACKENDS, Backend, Identity, Leaf, Outcome, Scripted, Server, Trust,
+};
 
 fn attempt(backend: &Backend, server: &Server, policy: TlsPolicy, trusted: &Authority, ask: Ask) -> Outcome {
     (backend.attempt)(Attempt {
@@ -90,6 +92,35 @@ fn t19_what_comes_with_the_handshake_is_not_the_reply_to_ehlo() {
             told.assert_broken(&ProtocolError::Surplus.into(), &way);
             assert_eq!(server.heard().tls.escape_ascii().to_string(), "", "{way}: the client spoke");
         }
+    }
+}
+
+/// The same with a TLS library of the caller's, whose stream can tell what is there already.
+#[test]
+fn t19_what_comes_with_a_handshake_of_the_callers_is_not_the_reply_to_ehlo() {
+    let script = "S: 220 mail.example\nC: EHLO client.test\nS: 250-mail.example\nS: 250 STARTTLS
+        C: STARTTLS\nS: 220 go\ntls\nS: 250-evil.example\nS: 250 AUTH PLAIN";
+    let config =
+        || Config::new("mail.example").client_name("client.test".parse().unwrap()).tls(TlsPolicy::None);
+    for one_octet in [false, true] {
+        let stream = Scripted::new(script, one_octet);
+        let peer = stream.stream.peer();
+        let client = smtp_blocking::Client::new(stream, config());
+        let upgraded = client.start_tls_with(|mut stream, _| stream.stream.handshake().map(|()| stream));
+        assert_eq!(*upgraded.map(drop).unwrap_err().kind(), ProtocolError::Surplus.into());
+        peer.verify(true);
+
+        let stream = Scripted::new(script, one_octet);
+        let peer = stream.stream.peer();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let client = smtp_tokio::Client::new(stream, config());
+            let upgraded = client
+                .start_tls_with(|mut stream, _| async move { stream.stream.handshake().map(|()| stream) })
+                .await;
+            assert_eq!(*upgraded.map(drop).unwrap_err().kind(), ProtocolError::Surplus.into());
+        });
+        peer.verify(true);
     }
 }
 
