@@ -1,6 +1,6 @@
-//! Four situations of a certificate. The suite's own list of them is not among its published scripts; these are what
-//! its paper and RFC 9525 ask of a client: a certificate is believed if somebody trusted has signed it, for this
-//! host, for today. Each is met over STARTTLS and implicit TLS by every TLS library compiled in.
+//! Four situations of a certificate. The text of the suite's own four was not to be had, so these go by what RFC 5280
+//! and RFC 9525 ask of a client: a certificate is believed if somebody trusted has signed it, for this host, for
+//! today. Each is met over STARTTLS and implicit TLS by every TLS library compiled in.
 
 use smtp_proto::connection::TlsPolicy;
 use smtp_proto::error::Error;

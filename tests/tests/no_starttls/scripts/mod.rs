@@ -66,9 +66,7 @@ const HELO_QUIT: &str = "C: HELO client.test\nS: 250 mail.example\nC: QUIT\nS: 2
 
 /// A session that goes as it should, with this greeting and this answer to QUIT.
 fn delivered(greeting: &str, farewell: &str) -> Play {
-    let transcript = format!(
-        "S: {greeting}\nC: EHLO client.test\n{OFFER}S: 220 begin\ntls\n{MAIL}C: QUIT\n{}",
-        if farewell.is_empty() { "close".into() } else { format!("S: {farewell}") }
-    );
+    let transcript =
+        format!("S: {greeting}\nC: EHLO client.test\n{OFFER}S: 220 begin\ntls\n{MAIL}C: QUIT\nS: {farewell}");
     both(&transcript, End::Delivered)
 }
