@@ -188,16 +188,16 @@ impl<S: Stream> Client<S> {
             return Err(smtp_proto::Error::Poisoned.into());
         };
         let budget = self.pump.remaining();
-        let Pump { connection, transport, .. } = self.pump;
+        let transport = std::mem::replace(&mut self.pump.transport, Transport::Gone);
         let mut stream = transport.into_stream().ok_or(smtp_proto::Error::Poisoned)?;
         // The handshake is the caller's; its time is still the connection's.
         let bounded = stream.set_read_timeout(budget).and_then(|()| stream.set_write_timeout(budget));
-        bounded.map_err(|io| Error::new(smtp_proto::Error::TlsFailed, Some(io)))?;
-        let stream = upgrade(stream, token.server_name())
-            .map_err(|io| Error::new(smtp_proto::Error::TlsFailed, Some(io)))?;
-        let mut client = Client::assemble(Pump::new(connection, Transport::new(stream)));
-        let token = token.bind(client.pump.transport.channel_bindings());
-        client.pump.connection.tls_established(token)?;
+        let stream = match bounded.and_then(|()| upgrade(stream, token.server_name())) {
+            Ok(stream) => stream,
+            Err(error) => return Err(self.pump.tls_failed(error)),
+        };
+        let mut client = Client::assemble(Pump::new(self.pump.connection, Transport::new(stream)));
+        client.established(token)?;
         client.run(&mut flow, Source::None)?;
         Ok(client)
     }
@@ -498,27 +498,27 @@ impl<S: Stream> Client<S> {
         loop {
             match self.pump.drive(&mut job)? {
                 Progress::Done(output) => return Ok(output),
-                Progress::UpgradeTls(upgrade) => self.handshake(upgrade),
+                Progress::UpgradeTls(upgrade) => self.handshake(upgrade).map_err(Error::widen)?,
             }
         }
     }
 
-    /// Does the TLS handshake. If it fails, the flow finds the connection poisoned and says why.
-    fn handshake(&mut self, upgrade: TlsUpgrade) {
+    /// Does the TLS handshake.
+    fn handshake(&mut self, upgrade: TlsUpgrade) -> Result<(), Error> {
         match self.upgraded(&upgrade) {
-            Ok(transport) => {
-                self.pump.transport = transport;
-                let upgrade = upgrade.bind(self.pump.transport.channel_bindings());
-                // The token came from this connection's present state, so it is welcome there.
-                let _ = self.pump.connection.tls_established(upgrade);
-                // What the server sent along with its part of the handshake, it said unasked.
-                self.pump.listen();
-            }
-            Err(error) => {
-                self.pump.note(error);
-                self.pump.connection.tls_failed();
-            }
+            Ok(transport) => self.pump.transport = transport,
+            Err(error) => return Err(self.pump.tls_failed(error)),
         }
+        self.established(upgrade)
+    }
+
+    /// The transport is protected from here on.
+    fn established(&mut self, upgrade: TlsUpgrade) -> Result<(), Error> {
+        let upgrade = upgrade.bind(self.pump.transport.channel_bindings());
+        self.pump.connection.tls_established(upgrade)?;
+        // What the server sent along with its part of the handshake, it said unasked.
+        self.pump.listen();
+        Ok(())
     }
 
     #[cfg(feature = "rustls")]
@@ -549,8 +549,8 @@ impl<S: Stream> Client<S> {
 /// Sends one message over a connection of its own, as Go's `net/smtp.SendMail` does: STARTTLS if the server
 /// offers it, authentication if a mechanism is given, all recipients or none, QUIT.
 ///
-/// `address` is `host:port`; the certificate has to be valid for the host. A mechanism that would reveal its
-/// secret refuses to do so without TLS.
+/// `address` is `host:port`; the certificate has to be valid for the host. Without TLS, which
+/// anyone on the path can take away, no mechanism is used, unless the server is on this machine.
 ///
 /// # Errors
 /// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.

@@ -129,6 +129,22 @@ impl<S: Stream> Pump<S> {
         self.io.get_or_insert(error);
     }
 
+    /// The handshake failed, or took too long: nothing is ever said in clear again.
+    pub(crate) fn tls_failed(&mut self, error: io::Error) -> Error {
+        // The first reason is the one that stays.
+        if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+            self.connection.handle_timeout();
+        }
+        #[cfg(feature = "rustls")]
+        if crate::tls::is_clear_text(&error) {
+            self.connection.tls_answered_in_clear();
+        }
+        self.connection.tls_failed();
+        self.transport = Transport::Gone;
+        let failure = self.connection.failure().cloned();
+        Error::new(failure.unwrap_or(smtp_proto::Error::TlsFailed), Some(error))
+    }
+
     /// Writes if there is something to write, and reads otherwise.
     fn turn(&mut self, part: Option<&mut BodyPart<'_>>) {
         let nothing = part.is_none() && self.connection.output().is_empty();

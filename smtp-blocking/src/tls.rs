@@ -4,7 +4,9 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion, StreamOwned, SupportedCipherSuite};
+use rustls::{
+    ClientConfig, ClientConnection, InvalidMessage, ProtocolVersion, StreamOwned, SupportedCipherSuite,
+};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use smtp_proto::security::ChannelBindings;
 
@@ -29,10 +31,7 @@ pub(crate) fn handshake<S: Read + Write>(
     config: Arc<ClientConfig>,
     server_name: &str,
 ) -> io::Result<StreamOwned<ClientConnection, S>> {
-    // A final dot makes a name absolute; certificates carry it without (RFC 6066 §3).
-    let name = server_name.strip_suffix('.').unwrap_or(server_name);
-    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+    let name = ServerName::try_from(server_name.to_owned()).map_err(io::Error::other)?;
     let mut tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
     while tls.is_handshaking() {
         match tls.complete_io(&mut stream) {
@@ -42,6 +41,12 @@ pub(crate) fn handshake<S: Read + Write>(
         }
     }
     Ok(StreamOwned::new(tls, stream))
+}
+
+/// Whether a handshake failed because the peer speaks clear text: no TLS record begins with a printable octet.
+pub(crate) fn is_clear_text(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
 }
 
 /// What names the channel, for mechanisms that bind to it.

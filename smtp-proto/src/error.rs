@@ -7,7 +7,7 @@
 //! written on it again. What an error means for a message's delivery is [`SendError`](crate::flow::SendError).
 
 use alloc::boxed::Box;
-use core::fmt;
+use core::fmt::{self, Display as _};
 
 use crate::body::BodyFault;
 use crate::capabilities::{Extension, Limit};
@@ -197,6 +197,35 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        // Who reads of a session that failed to open asks first what was given away.
+        if self.is_fatal() && self.opens() { f.write_str("; nothing more was sent") } else { Ok(()) }
+    }
+}
+
+impl Error {
+    /// Whether the session was still being opened: greeting, EHLO, STARTTLS and the handshake.
+    fn opens(&self) -> bool {
+        let stage = match self {
+            Error::TlsRequired | Error::TlsFailed => return true,
+            Error::Protocol(ProtocolError::StartTlsResidue | ProtocolError::ClearTextBeforeTls) => {
+                return true;
+            }
+            Error::Timeout(TimeoutPhase::TlsHandshake) => return true,
+            Error::Refused { stage, .. }
+            | Error::Timeout(TimeoutPhase::Reply(stage))
+            | Error::Protocol(
+                ProtocolError::UnexpectedReply { stage, .. } | ProtocolError::Premature(stage),
+            ) => Some(*stage),
+            Error::Protocol(ProtocolError::Reply { stage, .. })
+            | Error::ServerClosed { stage, .. }
+            | Error::Disconnected { stage, .. } => *stage,
+            _ => None,
+        };
+        matches!(stage, Some(Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls))
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Misuse(misuse) => misuse.fmt(f),
             Error::Command(error) => error.fmt(f),
@@ -218,10 +247,8 @@ impl fmt::Display for Error {
             }
             Error::Refused { stage, reply } => write!(f, "{stage} refused: {reply}"),
             Error::AuthenticationFailed(failed) => failed.fmt(f),
-            Error::TlsRequired => f.write_str(
-                "TLS is required, and the server does not offer STARTTLS; nothing was sent in clear",
-            ),
-            Error::TlsFailed => f.write_str("the TLS handshake failed; nothing more was sent"),
+            Error::TlsRequired => f.write_str("TLS is required, and the server does not offer STARTTLS"),
+            Error::TlsFailed => f.write_str("the TLS handshake failed"),
             Error::NotConnected => f.write_str("could not connect to the server"),
             Error::Address { recipient: None, error } => error.fmt(f),
             Error::Address { recipient: Some(index), error } => {
@@ -426,9 +453,9 @@ pub enum ProtocolError {
         reply: Box<Reply>,
     },
     /// Octets followed the 220 to STARTTLS in clear: what an attacker injects to have it taken for part of
-    /// the protected session (RFC 3207 §6, CVE-2011-0411).
+    /// the protected session (RFC 3207 §6, CVE-2011-0411), or a server that said 220 and does not speak TLS.
     StartTlsResidue,
-    /// Octets came in clear where TLS was due from the first octet on.
+    /// Octets came in clear where TLS was due from the first octet on: the port is likely to be one for STARTTLS.
     ClearTextBeforeTls,
 }
 
@@ -451,11 +478,11 @@ impl fmt::Display for ProtocolError {
                 write!(f, "the server answered {stage} with {reply}, which is no answer to it")
             }
             ProtocolError::StartTlsResidue => {
-                f.write_str("the server sent more octets in clear behind its 220 to STARTTLS (injection?)")
+                f.write_str("the server went on in clear behind its 220 to STARTTLS (injection?)")
             }
-            ProtocolError::ClearTextBeforeTls => {
-                f.write_str("octets arrived in clear where the TLS handshake is due")
-            }
+            ProtocolError::ClearTextBeforeTls => f.write_str(
+                "the server speaks clear text where TLS is due from the first octet (a STARTTLS port?)",
+            ),
         }
     }
 }

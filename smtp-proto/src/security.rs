@@ -9,6 +9,7 @@ mod bindings;
 mod certificate;
 
 use alloc::boxed::Box;
+use core::net::IpAddr;
 
 pub use bindings::ChannelBindings;
 
@@ -41,9 +42,51 @@ impl VerifiedName {
         Self(name.into())
     }
 
-    /// The name, as it was given to the TLS library.
+    /// The name, as the caller configured it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The form in which a host's name stands in a certificate, and goes out as the server name indication: a DNS name
+/// without the final dot that makes it absolute (RFC 6066 §3), an IP address without the brackets of an address
+/// literal (RFC 5321 §4.1.3). What is neither stays as it is, for the TLS library to refuse.
+pub(crate) fn certificate_name(host: &str) -> &str {
+    let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
+    if let Some(literal) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let address = match literal.split_at_checked(5) {
+            Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6:") => address,
+            _ => literal,
+        };
+        return if is_address(address) { address } else { host };
+    }
+    match host.strip_suffix('.') {
+        Some(name) if !name.ends_with('.') && !is_address(name) => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::certificate_name;
+
+    #[test]
+    fn t16_a_name_as_certificates_have_it() {
+        for (host, name) in [
+            ("mail.example", "mail.example"),
+            ("mail.example.", "mail.example"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("[192.0.2.1]", "192.0.2.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[IPv6:2001:db8::1]", "2001:db8::1"),
+        ] {
+            assert_eq!(certificate_name(host), name);
+        }
+        // No names: the TLS library is to refuse them.
+        for host in ["", "mail.example..", "192.0.2.1.", "[mail.example]", "[]", "[", "IPv6:::1"] {
+            assert_eq!(certificate_name(host), host);
+        }
     }
 }

@@ -661,8 +661,8 @@ impl<S: Stream> Client<S> {
 /// Sends one message over a connection of its own, as Go's `net/smtp.SendMail` does: STARTTLS if the server
 /// offers it, authentication if a mechanism is given, all recipients or none, QUIT.
 ///
-/// `address` is `host:port`; the certificate has to be valid for the host. A mechanism that would reveal its
-/// secret refuses to do so without TLS.
+/// `address` is `host:port`; the certificate has to be valid for the host. Without TLS, which
+/// anyone on the path can take away, no mechanism is used, unless the server is on this machine.
 ///
 /// # Errors
 /// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.

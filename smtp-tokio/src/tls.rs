@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion, SupportedCipherSuite};
+use rustls::{ClientConfig, ClientConnection, InvalidMessage, ProtocolVersion, SupportedCipherSuite};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use smtp_proto::security::ChannelBindings;
 use tokio_rustls::TlsConnector;
@@ -36,12 +36,15 @@ pub(crate) async fn handshake<S: Stream>(
     config: Arc<ClientConfig>,
     server_name: &str,
 ) -> io::Result<TlsStream<Below<S>>> {
-    // A final dot makes a name absolute; certificates carry it without (RFC 6066 §3).
-    let name = server_name.strip_suffix('.').unwrap_or(server_name);
-    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+    let name = ServerName::try_from(server_name.to_owned()).map_err(io::Error::other)?;
     let limit = |tls: &mut ClientConnection| tls.set_buffer_limit(Some(TAKEN_AT_ONCE));
     TlsConnector::from(config).connect_with(name, Below::new(stream), limit).await
+}
+
+/// Whether a handshake failed because the peer speaks clear text: no TLS record begins with a printable octet.
+pub(crate) fn is_clear_text(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
 }
 
 /// What names the channel, for mechanisms that bind to it.

@@ -1,356 +1,354 @@
-//! T15–T18, T20: the TLS handshake as the adapters do it, against a server whose certificate is wrong in one
-//! way after the other, over STARTTLS and implicit TLS. Only the right certificate passes.
+//! T16: a server whose certificate is wrong in one way after the other, over STARTTLS and implicit TLS, in TLS 1.2
+//! and 1.3, met by every TLS library in every adapter. Only the right one passes (RFC 9525); to any other the client
+//! says nothing under TLS and nothing more in clear. T22: what was agreed with one host, or by one set of
+//! authorities, opens no other door.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+mod tls_support;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::client::WebPkiServerVerifier;
+use rustls::{HandshakeKind, RootCertStore, SupportedProtocolVersion};
 use smtp_proto::Error;
 use smtp_proto::connection::{Config, Timeouts, TlsPolicy};
 use smtp_proto::sasl::Plain;
+use tls_support::server::{VERSIONS, server_config};
+use tls_support::{
+    Ask, Attempt, Authority, BACKENDS, Conduct, Identity, Leaf, Server, Trust, assert_tls_records,
+};
 
-/// An authority the client may trust.
-struct Authority {
-    certificate: rcgen::Certificate,
-    key: KeyPair,
+fn config(host: &str, conduct: Conduct) -> Config {
+    let policy = match conduct {
+        Conduct::Implicit => TlsPolicy::Implicit,
+        Conduct::StartTls => TlsPolicy::Required,
+    };
+    Config::new(host).tls(policy).timeouts(Timeouts::all(Duration::from_secs(20)))
 }
 
-impl Authority {
-    fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = parameters.self_signed(&key).unwrap();
-        Self { certificate, key }
-    }
+/// What a server shows: the authority that the client trusts makes it, or somebody else does.
+type Show = fn(&Authority) -> Identity;
 
-    fn server_config(&self, names: &[&str], expired: bool) -> Arc<ServerConfig> {
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut parameters = CertificateParams::new(names).unwrap();
-        if expired {
-            parameters.not_before = rcgen::date_time_ymd(2001, 1, 1);
-            parameters.not_after = rcgen::date_time_ymd(2002, 1, 1);
-        }
-        let certificate = parameters.signed_by(&key, &self.certificate, &self.key).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        Arc::new(builder.with_single_cert(vec![certificate.der().clone()], key).unwrap())
-    }
+/// The host asked for, and what the certificate is.
+type Case = (&'static str, &'static str, Show);
 
-    fn client_config(&self) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.der().clone()).unwrap();
-        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().unwrap();
-        Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
-    }
+/// A certificate for these names, as it should be.
+macro_rules! for_names {
+    ($($name:literal),*) => { |trusted| trusted.sign(Leaf::of(&[$($name),*])) };
 }
 
-/// What the server heard in clear and under TLS.
-type Heard = Arc<Mutex<(Vec<u8>, Vec<u8>)>>;
+const RIGHT: &[Case] = &[
+    ("mail.example", "for the host", for_names!["mail.example"]),
+    ("MAIL.Example", "for the host in lower case", for_names!["mail.example"]),
+    ("mail.example", "for the host in upper case", for_names!["MAIL.EXAMPLE"]),
+    ("mail.example", "for many hosts", for_names!["a.example", "192.0.2.1", "mail.example", "b.example"]),
+    ("mail.example.", "for the host, asked for absolutely", for_names!["mail.example"]),
+    ("mx1.mail.example", "for any host below", for_names!["*.mail.example"]),
+    ("127.0.0.1", "for the address", for_names!["127.0.0.1"]),
+    ("[127.0.0.1]", "for the address, asked for as a literal", for_names!["127.0.0.1"]),
+    ("2001:db8::1", "for the IPv6 address", for_names!["2001:db8:0::1"]),
+    ("[2001:db8::1]", "for the IPv6 address in brackets", for_names!["2001:db8::1"]),
+    ("[IPv6:2001:db8::1]", "for the IPv6 address, asked for as a literal", for_names!["2001:db8::1"]),
+    ("mail.example", "for the host, whose common name is another", |trusted| {
+        trusted.sign(Leaf { common_name: Some("other.example"), ..Leaf::of(&["mail.example"]) })
+    }),
+    ("mail.example", "signed by an intermediate that is sent along", |trusted| {
+        let intermediate = trusted.below(true);
+        intermediate.sign(Leaf::of(&["mail.example"])).with(&intermediate)
+    }),
+];
 
-/// Serves one connection: greeting, EHLO and STARTTLS in clear unless `implicit`, then as far as the client goes.
-fn serve(tls: Arc<ServerConfig>, implicit: bool) -> (SocketAddr, Heard) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let heard = Heard::default();
-    let noted = Arc::clone(&heard);
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        if !implicit {
-            stream.write_all(b"220 named.in.greeting\r\n").unwrap();
-            let note = |line: &[u8]| noted.lock().unwrap().0.extend_from_slice(line);
-            note(&line(&mut stream));
-            stream.write_all(b"250-named.in.ehlo\r\n250 STARTTLS\r\n").unwrap();
-            note(&line(&mut stream));
-            stream.write_all(b"220 go\r\n").unwrap();
-        }
-        let mut stream = StreamOwned::new(ServerConnection::new(tls).unwrap(), stream);
-        let say = |stream: &mut StreamOwned<_, _>, reply: &[u8]| stream.write_all(reply).is_ok();
-        if implicit && !say(&mut stream, b"220 hi\r\n") {
-            return;
-        }
-        loop {
-            let heard = line(&mut stream);
-            noted.lock().unwrap().1.extend_from_slice(&heard);
-            let reply: &[u8] = match heard.get(..4) {
-                Some(b"EHLO") => b"250-hi\r\n250 AUTH PLAIN\r\n",
-                Some(b"AUTH") => b"235 welcome\r\n",
-                // The connection ends without close_notify.
-                _ => return,
-            };
-            if !say(&mut stream, reply) {
-                return;
+const WRONG: &[Case] = &[
+    ("mail.example", "of an unknown authority", |_| Authority::new().sign(Leaf::of(&["mail.example"]))),
+    ("mail.example", "of an unknown authority that it sends along", |_| {
+        let unknown = Authority::new();
+        unknown.sign(Leaf::of(&["mail.example"])).with(&unknown)
+    }),
+    ("mail.example", "of an unknown authority, with the trusted one sent along", |trusted| {
+        Authority::new().sign(Leaf::of(&["mail.example"])).with(trusted)
+    }),
+    ("mail.example", "signed by itself", |_| Leaf::of(&["mail.example"]).self_signed()),
+    ("mail.example", "expired", |trusted| {
+        trusted.sign(Leaf { years: Some((2001, 2002)), ..Leaf::of(&["mail.example"]) })
+    }),
+    ("mail.example", "not yet valid", |trusted| {
+        trusted.sign(Leaf { years: Some((2200, 2201)), ..Leaf::of(&["mail.example"]) })
+    }),
+    ("mail.example", "for clients, not servers", |trusted| {
+        trusted.sign(Leaf { for_clients: true, ..Leaf::of(&["mail.example"]) })
+    }),
+    ("mail.example", "signed by an intermediate that is not sent", |trusted| {
+        trusted.below(true).sign(Leaf::of(&["mail.example"]))
+    }),
+    ("mail.example", "signed by a server's certificate, which is no authority", |trusted| {
+        let no_authority = trusted.below(false);
+        no_authority.sign(Leaf::of(&["mail.example"])).with(&no_authority)
+    }),
+    ("mail.example", "for another host", for_names!["other.example"]),
+    ("mail.example", "for the domain above", for_names!["example"]),
+    ("mail.example", "for a host below", for_names!["mx.mail.example"]),
+    ("mail.example", "for a host whose name begins so", for_names!["mail.example.attacker.example"]),
+    ("mail.example", "for a name with a NUL behind", for_names!["mail.example\0.attacker.example"]),
+    (
+        "mail.example",
+        "for the names in the greeting, the EHLO reply and the 220",
+        for_names!["named.in.greeting", "named.in.ehlo", "named.in.starttls"],
+    ),
+    ("mail.example", "whose common name is the host, without other names", |trusted| {
+        trusted.sign(Leaf { common_name: Some("mail.example"), ..Leaf::default() })
+    }),
+    ("mail.example", "whose common name is the host, with other names", |trusted| {
+        trusted.sign(Leaf { common_name: Some("mail.example"), ..Leaf::of(&["other.example"]) })
+    }),
+    ("mail.example", "for any host below the host", for_names!["*.mail.example"]),
+    ("a.mx.mail.example", "for hosts one label below, not two", for_names!["*.mail.example"]),
+    ("mail.example", "for part of a label", for_names!["ma*.example"]),
+    ("mail.example", "for everybody", for_names!["*"]),
+    ("127.0.0.1", "for the host, whose address is asked for", for_names!["mail.example"]),
+    ("127.0.0.1", "for another address", for_names!["127.0.0.2"]),
+    ("127.0.0.1", "whose common name is the address", |trusted| {
+        trusted.sign(Leaf { common_name: Some("127.0.0.1"), ..Leaf::of(&["mail.example"]) })
+    }),
+    ("127.0.0.1", "for any host above the last number", for_names!["*.0.0.1"]),
+    ("::1", "for the IPv4 address of the same machine", for_names!["127.0.0.1"]),
+    ("mail.example", "for the address, whose host is asked for", for_names!["127.0.0.1"]),
+    // Names that are none: no certificate is right for them.
+    ("mail.example..", "for the host, asked for with two dots", for_names!["mail.example"]),
+    ("127.0.0.1.", "for the address, asked for with a dot", for_names!["127.0.0.1", "mail.example"]),
+    ("[mail.example]", "for the host, asked for in brackets", for_names!["mail.example"]),
+    ("not a name", "for the host, of which nobody asked", for_names!["mail.example"]),
+    ("", "for the host, where none is configured", for_names!["mail.example"]),
+    (".", "for the host, where the root is configured", for_names!["mail.example"]),
+    ("*.example", "for any host, asked for as such", for_names!["*.example"]),
+];
+
+/// Meets every case in every way with one version of TLS.
+fn meet(version: &'static SupportedProtocolVersion, cases: &[Case], right: bool) {
+    let trusted = Authority::new();
+    for &(host, what, show) in cases {
+        for conduct in [Conduct::StartTls, Conduct::Implicit] {
+            for backend in BACKENDS {
+                let server = Server::start(conduct, server_config(show(&trusted), version));
+                let outcome = (backend.attempt)(Attempt {
+                    address: server.address,
+                    config: config(host, conduct),
+                    trust: Trust::Only(&trusted),
+                    ask: Ask::LogIn,
+                });
+                let heard = server.heard();
+                let way = format!("{host:?}, {what}, {conduct:?}, {version:?}, {}", backend.name);
+                assert_tls_records(&heard.records, &way);
+                assert_eq!(outcome.tls, right, "{way}");
+                let clear = String::from_utf8_lossy(&heard.clear);
+                let commands: Vec<_> = clear.lines().map(|line| line.split(' ').next().unwrap()).collect();
+                assert_eq!(
+                    commands,
+                    if conduct == Conduct::StartTls { vec!["EHLO", "STARTTLS"] } else { vec![] },
+                    "t15 {way}: {clear}"
+                );
+                if right {
+                    assert_eq!(outcome.result, Ok(()), "{way}: {}", outcome.text);
+                    assert_eq!(heard.agreed, [(version.version, HandshakeKind::Full)], "{way}");
+                    assert!(heard.tls.ends_with(b"QUIT\r\n"), "{way}");
+                } else {
+                    outcome.assert_unopened(&Error::TlsFailed, &way);
+                    let (says, why) =
+                        outcome.text.split_once("; nothing more was sent: ").expect(&outcome.text);
+                    assert!(says == "the TLS handshake failed" && !why.is_empty(), "{way}: {}", outcome.text);
+                    assert_eq!(heard.tls.escape_ascii().to_string(), "", "{way}: spoke under bad TLS");
+                }
             }
         }
-    });
-    (address, heard)
-}
-
-fn line(stream: &mut impl Read) -> Vec<u8> {
-    let mut line = Vec::new();
-    let mut octet = [0];
-    while !line.ends_with(b"\n") && matches!(stream.read(&mut octet), Ok(1)) {
-        line.push(octet[0]);
     }
-    line
-}
-
-fn config(host: &str, implicit: bool) -> Config {
-    Config::new(host)
-        .tls(if implicit { TlsPolicy::Implicit } else { TlsPolicy::Required })
-        .timeouts(Timeouts::all(Duration::from_secs(20)))
-}
-
-/// Authenticates and quits, through one adapter.
-fn try_client(
-    tokio: bool,
-    address: SocketAddr,
-    config: Config,
-    tls: Arc<ClientConfig>,
-    host: &str,
-) -> Result<(), Error> {
-    let mut plain = Plain::new("", "alice", "secret", host);
-    if tokio {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        return runtime.block_on(async {
-            let mut client = smtp_tokio::Client::connect_with_tls(address, config, tls)
-                .await
-                .map_err(|error| error.into_kind())?;
-            client.auth(&mut plain).await.map_err(|error| error.into_kind())?;
-            client.quit().await.map_err(|error| error.into_kind())
-        });
-    }
-    let mut client =
-        smtp_blocking::Client::connect_with_tls(address, config, tls).map_err(|error| error.into_kind())?;
-    client.auth(&mut plain).map_err(|error| error.into_kind())?;
-    client.quit().map_err(|error| error.into_kind())
 }
 
 #[test]
 fn t16_only_the_right_certificate_passes() {
+    meet(VERSIONS[1], RIGHT, true);
+    meet(VERSIONS[1], WRONG, false);
+}
+
+#[test]
+fn t16_only_the_right_certificate_passes_in_tls_1_2() {
+    meet(VERSIONS[0], RIGHT, true);
+    meet(VERSIONS[0], WRONG, false);
+}
+
+/// The server name indication is the DNS name without a final dot (RFC 6066 §3), and nothing for an address.
+#[test]
+fn t16_the_name_goes_out_without_a_dot_and_an_address_not_at_all() {
     let trusted = Authority::new();
-    let unknown = Authority::new();
-    // The authority, the certificate's names, whether it is expired, the host asked for, whether it passes.
-    let matrix: &[(&Authority, &[&str], bool, &str, bool)] = &[
-        (&trusted, &["mail.example"], false, "mail.example", true),
-        (&trusted, &["mail.example"], false, "mail.example.", true),
-        (&trusted, &["127.0.0.1"], false, "127.0.0.1", true),
-        (&trusted, &["*.mail.example"], false, "mx1.mail.example", true),
-        (&unknown, &["mail.example"], false, "mail.example", false),
-        (&trusted, &["mail.example"], true, "mail.example", false),
-        (&trusted, &["other.example"], false, "mail.example", false),
-        (&trusted, &["mail.example"], false, "127.0.0.1", false),
-        (&trusted, &["127.0.0.1"], false, "mail.example", false),
-        (&trusted, &["named.in.greeting", "named.in.ehlo"], false, "mail.example", false),
-        (&trusted, &["mail.example"], false, "not a name", false),
-    ];
-    for &(authority, names, expired, host, passes) in matrix {
-        for implicit in [false, true] {
-            for tokio in [false, true] {
-                let (address, heard) = serve(authority.server_config(names, expired), implicit);
-                let result =
-                    try_client(tokio, address, config(host, implicit), trusted.client_config(), host);
-                let heard = heard.lock().unwrap();
-                let way =
-                    format!("{names:?}, expired {expired}, host {host}, implicit {implicit}, tokio {tokio}");
-                if passes {
-                    assert_eq!(result, Ok(()), "{way}");
-                } else {
-                    assert_eq!(result, Err(Error::TlsFailed), "{way}");
-                    assert!(
-                        !heard.1.windows(4).any(|w| w == b"AUTH" || w == b"EHLO"),
-                        "{way}: spoke under bad TLS"
-                    );
-                }
-                let clear = String::from_utf8_lossy(&heard.0).into_owned();
-                assert!(!clear.contains("AUTH") && !clear.contains("QUIT"), "t15 {way}: {clear}");
+    for (host, sni) in [
+        ("mail.example", Some("mail.example")),
+        ("mail.example.", Some("mail.example")),
+        ("127.0.0.1", None),
+        ("[127.0.0.1]", None),
+        ("::1", None),
+        ("[IPv6:::1]", None),
+    ] {
+        for conduct in [Conduct::StartTls, Conduct::Implicit] {
+            for backend in BACKENDS {
+                let identity = trusted.sign(Leaf::of(&["mail.example", "127.0.0.1", "::1"]));
+                let server = Server::start(conduct, server_config(identity, VERSIONS[1]));
+                let (address, config, trust) = (server.address, config(host, conduct), Trust::Only(&trusted));
+                let outcome = (backend.attempt)(Attempt { address, config, trust, ask: Ask::LogIn });
+                assert_eq!(outcome.result, Ok(()), "{host}, {}: {}", backend.name, outcome.text);
+                assert_eq!(server.heard().sni.as_deref(), sni, "{host}, {}", backend.name);
             }
         }
     }
 }
 
+/// Without settings of the caller's it is the platform that says whom to believe, and it does not know the authority
+/// of this test.
 #[test]
-fn t17_a_clear_text_server_where_tls_is_expected_gets_no_clear_text() {
-    for tokio in [false, true] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.write_all(b"220 plain\r\n").unwrap();
-            let mut heard = Vec::new();
-            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-            let _ = stream.read_to_end(&mut heard);
-            heard
-        });
-        let tls = Authority::new().client_config();
-        let result = try_client(tokio, address, config("mail.example", true), tls, "mail.example");
-        assert_eq!(result, Err(Error::TlsFailed));
-        let heard = server.join().unwrap();
-        assert!(!heard.windows(4).any(|w| w == b"EHLO"));
+fn t16_the_default_settings_refuse_a_private_authority() {
+    for conduct in [Conduct::StartTls, Conduct::Implicit] {
+        for backend in BACKENDS {
+            let identity = Authority::new().sign(Leaf::of(&["mail.example"]));
+            let server = Server::start(conduct, server_config(identity, VERSIONS[1]));
+            let config = config("mail.example", conduct);
+            let outcome = (backend.attempt)(Attempt {
+                address: server.address,
+                config,
+                trust: Trust::Platform,
+                ask: Ask::LogIn,
+            });
+            outcome.assert_unopened(&Error::TlsFailed, &format!("{conduct:?}, {}", backend.name));
+            let heard = server.heard();
+            assert_eq!(heard.tls, b"", "{conduct:?}, {}", backend.name);
+            // A platform without any authority gives no settings at all, which is a refusal too.
+            if smtp_blocking::default_tls_config().is_ok() {
+                assert!(
+                    outcome.text.contains("certificate"),
+                    "{conduct:?}, {}: {}",
+                    backend.name,
+                    outcome.text
+                );
+            }
+        }
     }
 }
 
+/// T18: a stream that is handed in is not taken for a protected one.
 #[test]
 fn t18_a_stream_handed_in_is_upgraded_under_the_implicit_policy() {
-    let authority = Authority::new();
-    let (address, heard) = serve(authority.server_config(&["mail.example"], false), true);
-    let stream = TcpStream::connect(address).unwrap();
-    let mut client = smtp_blocking::Client::new(stream, config("mail.example", true));
-    client.set_tls_config(authority.client_config());
-    client.auth(&mut Plain::new("", "alice", "secret", "mail.example")).unwrap();
-    let state = client.tls_state().unwrap();
-    assert!(state.version.is_some() && state.cipher_suite.is_some() && !state.peer_certificates.is_empty());
-    assert!(client.security().is_tls());
-    assert_eq!(heard.lock().unwrap().0, b"");
+    for version in VERSIONS {
+        let trusted = Authority::new();
+        let start = || {
+            let identity = trusted.sign(Leaf::of(&["mail.example"]));
+            Server::start(Conduct::Implicit, server_config(identity, version))
+        };
+        let (server, other) = (start(), start());
+        let plain = || Plain::new("", "alice", "secret", "mail.example");
+        let config = || config("mail.example", Conduct::Implicit);
+
+        let stream = std::net::TcpStream::connect(server.address).unwrap();
+        let mut client = smtp_blocking::Client::new(stream, config());
+        client.set_tls_config(trusted.client_config());
+        assert!(!client.security().is_tls());
+        client.auth(&mut plain()).unwrap();
+        let state = client.tls_state().unwrap();
+        assert_eq!(state.version, Some(version.version));
+        assert!(state.cipher_suite.is_some() && !state.peer_certificates.is_empty());
+        assert!(client.security().is_tls());
+        drop(client);
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let stream = tokio::net::TcpStream::connect(other.address).await.unwrap();
+            let mut client = smtp_tokio::Client::new(stream, config());
+            client.set_tls_config(trusted.client_config());
+            assert!(!client.security().is_tls());
+            client.auth(&mut plain()).await.unwrap();
+            let state = client.tls_state().unwrap();
+            assert_eq!(state.version, Some(version.version));
+            assert!(state.cipher_suite.is_some() && !state.peer_certificates.is_empty());
+            assert!(client.security().is_tls());
+        });
+        for server in [server, other] {
+            let heard = server.heard();
+            assert_eq!(heard.clear, b"");
+            assert_tls_records(&heard.records, "t18");
+            assert!(heard.tls.starts_with(b"EHLO "));
+        }
+    }
 }
 
+/// T22: a session that TLS could resume was agreed with one host; with the same settings another host still has to
+/// show a certificate of its own.
 #[test]
-fn t20_an_end_without_close_notify_is_no_reply() {
-    for tokio in [false, true] {
-        let authority = Authority::new();
-        let (address, _) = serve(authority.server_config(&["mail.example"], false), true);
-        let tls = authority.client_config();
-        let config = config("mail.example", true);
-        let error = if tokio {
+fn t22_a_resumed_session_is_no_pass_for_another_host() {
+    for version in VERSIONS {
+        let trusted = Authority::new();
+        let tls = server_config(trusted.sign(Leaf::of(&["mail.example"])), version);
+        let server = Server::start_many(3, tls);
+        let address = server.address;
+        let settings = trusted.client_config();
+        let meet = |host: &str| {
+            let config = config(host, Conduct::Implicit);
+            let mut client = smtp_blocking::Client::connect_with_tls(address, config, Arc::clone(&settings))?;
+            client.auth(&mut Plain::new("", "alice", "secret", host))?;
+            client.quit()
+        };
+        assert!(meet("mail.example").is_ok(), "{version:?}");
+        assert!(meet("mail.example").is_ok(), "{version:?}, once more, from memory");
+        let error = meet("other.example").unwrap_err();
+        assert_eq!(*error.kind(), Error::TlsFailed, "{version:?}");
+        let heard = server.heard();
+        assert_eq!(heard.tls, b"", "{version:?}");
+        let kinds: Vec<_> = heard.agreed.iter().map(|(_, kind)| *kind).collect();
+        assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed], "{version:?}");
+    }
+}
+
+/// T22: settings made from others share what those remember; they believe other authorities all the same.
+#[test]
+fn t22_a_resumed_session_is_no_pass_under_other_trust() {
+    for version in VERSIONS {
+        let (trusted, other) = (Authority::new(), Authority::new());
+        let tls = server_config(trusted.sign(Leaf::of(&["mail.example"])), version);
+        let server = Server::start_many(2, tls);
+        let address = server.address;
+        let settings = trusted.client_config();
+        let mut distrusting = rustls::ClientConfig::clone(&settings);
+        let mut roots = RootCertStore::empty();
+        roots.add(other.der()).unwrap();
+        let provider = Arc::clone(settings.crypto_provider());
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        distrusting.dangerous().set_certificate_verifier(verifier);
+
+        let meet = |settings| {
+            let config = config("mail.example", Conduct::Implicit);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let mut client = smtp_tokio::Client::connect_with_tls(address, config, tls).await.unwrap();
-                client.noop().await.unwrap_err().into_kind()
+                let mut client = smtp_tokio::Client::connect_with_tls(address, config, settings).await?;
+                client.auth(&mut Plain::new("", "alice", "secret", "mail.example")).await?;
+                client.quit().await
             })
-        } else {
-            let mut client = smtp_blocking::Client::connect_with_tls(address, config, tls).unwrap();
-            client.noop().unwrap_err().into_kind()
         };
-        assert!(matches!(error, Error::Disconnected { .. }), "{error:?}");
+        assert!(meet(settings).is_ok(), "{version:?}");
+        let error = meet(Arc::new(distrusting)).unwrap_err();
+        assert_eq!(*error.kind(), Error::TlsFailed, "{version:?}");
+        assert_eq!(server.heard().tls, b"", "{version:?}");
     }
 }
 
-/// R02 under TLS: a record that arrives octet by octet gets no more time than a reply that does.
+/// T22: credentials for one host are not for another, though TLS is fine there.
 #[test]
-fn r02_a_trickled_tls_record_does_not_outlive_the_deadline() {
-    for handshake in [false, true] {
-        let authority = Authority::new();
-        let tls = authority.server_config(&["mail.example"], false);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.set_nodelay(true).unwrap();
-            let mut server = ServerConnection::new(tls).unwrap();
-            let trickle = |stream: &mut TcpStream, octets: &[u8]| {
-                octets.iter().all(|octet| {
-                    std::thread::sleep(Duration::from_millis(25));
-                    stream.write_all(&[*octet]).is_ok()
-                })
-            };
-            while server.is_handshaking() {
-                while server.wants_write() {
-                    let mut flight = Vec::new();
-                    server.write_tls(&mut flight).unwrap();
-                    if handshake && !trickle(&mut stream, &flight) || stream.write_all(&flight).is_err() {
-                        return;
-                    }
-                }
-                if !server.is_handshaking() {
-                    break;
-                }
-                if !matches!(server.read_tls(&mut stream), Ok(1..)) || server.process_new_packets().is_err() {
-                    return;
-                }
-            }
-            server.writer().write_all(format!("220 {}\r\n", "x".repeat(400)).as_bytes()).unwrap();
-            let mut greeting = Vec::new();
-            while server.wants_write() {
-                server.write_tls(&mut greeting).unwrap();
-            }
-            trickle(&mut stream, &greeting);
-        });
-        let config = config("mail.example", true).timeouts(Timeouts::all(Duration::from_millis(700)));
-        let since = std::time::Instant::now();
-        let error = smtp_blocking::Client::connect_with_tls(address, config, authority.client_config());
-        let error = error.map(drop).unwrap_err().into_kind();
-        let expected =
-            if handshake { matches!(error, Error::TlsFailed) } else { matches!(error, Error::Timeout(_)) };
-        assert!(expected, "handshake {handshake}: {error:?}");
-        assert!(since.elapsed() < Duration::from_secs(5), "it took {:?}", since.elapsed());
-    }
-}
-
-/// S16: a refusal in the middle of the body, from a server that then reads no more, decides.
-#[test]
-fn s16_a_refusal_during_the_body_is_heard_while_the_write_is_stuck() {
-    for tokio in [false, true] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (done, finished) = std::sync::mpsc::channel::<()>();
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.write_all(b"220 hi\r\n").unwrap();
-            for reply in [&b"250 hi\r\n"[..], b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"] {
-                line(&mut stream);
-                stream.write_all(reply).unwrap();
-            }
-            line(&mut stream);
-            stream.write_all(b"552 5.3.4 too big\r\n").unwrap();
-            let _ = finished.recv();
-        });
-        let config = Config::new("mail.example").tls(TlsPolicy::None);
-        let envelope = smtp_proto::flow::Envelope::from_strs("a@example.org", &["b@example.org"]).unwrap();
-        let message = b"a line of the message\r\n".repeat(2_000_000);
-        let error = if tokio {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let mut client = smtp_tokio::Client::connect(address, config).await.unwrap();
-                client.send(&envelope, &message).await.unwrap_err().into_kind()
-            })
-        } else {
-            let mut client = smtp_blocking::Client::connect(address, config).unwrap();
-            client.send(&envelope, &message).unwrap_err().into_kind()
-        };
-        assert_eq!(error.reply().map(|reply| reply.code().get()), Some(552), "tokio {tokio}: {error:?}");
-        assert!(matches!(error, smtp_proto::SendError::Rejected { .. }), "tokio {tokio}: {error:?}");
-        drop(done);
-    }
-}
-
-/// T19: what the server says under TLS before it is asked is no answer to the EHLO that follows, even if it came
-/// along with the server's part of the handshake.
-#[test]
-fn t19_half_rtt_data_is_not_the_reply_to_ehlo() {
-    for tokio in [false, true] {
-        let authority = Authority::new();
-        let mut tls = ServerConfig::clone(&authority.server_config(&["mail.example"], false));
-        tls.send_half_rtt_data = true;
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-            stream.write_all(b"220 hi\r\n").unwrap();
-            line(&mut stream);
-            stream.write_all(b"250-hi\r\n250 STARTTLS\r\n").unwrap();
-            line(&mut stream);
-            stream.write_all(b"220 go\r\n").unwrap();
-            let mut server = ServerConnection::new(Arc::new(tls)).unwrap();
-            server.writer().write_all(b"250-evil\r\n250 AUTH PLAIN\r\n").unwrap();
-            let mut server = StreamOwned::new(server, stream);
-            let mut heard = Vec::new();
-            let _ = server.read_to_end(&mut heard);
-            heard
-        });
-        let config = config("mail.example", false);
-        let error =
-            try_client(tokio, address, config, authority.client_config(), "mail.example").unwrap_err();
-        assert!(matches!(error, Error::Protocol(_)), "tokio {tokio}: {error:?}");
-        assert_eq!(server.join().unwrap(), b"", "tokio {tokio}: the client spoke");
-    }
+fn t22_credentials_stay_with_their_host_under_tls_too() {
+    let trusted = Authority::new();
+    let tls = server_config(trusted.sign(Leaf::of(&["mail.example"])), VERSIONS[1]);
+    let server = Server::start(Conduct::StartTls, tls);
+    let config = config("mail.example", Conduct::StartTls);
+    let mut client =
+        smtp_blocking::Client::connect_with_tls(server.address, config, trusted.client_config()).unwrap();
+    let error = client.auth(&mut Plain::new("", "alice", "secret", "other.example")).unwrap_err();
+    assert!(matches!(error.kind(), Error::Mechanism(_)), "{error}");
+    client.quit().unwrap();
+    let tls = server.heard().tls;
+    assert!(tls.starts_with(b"EHLO ") && tls.ends_with(b"\r\nQUIT\r\n"));
+    assert!(!tls.windows(4).any(|octets| octets == b"AUTH"));
 }

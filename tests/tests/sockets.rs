@@ -1,4 +1,5 @@
-//! The adapters over real sockets: which address is used, and what a server says unasked.
+//! The adapters over real sockets: which address is used, what a server says unasked, and a refusal that comes while
+//! a write is stuck.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader, Write};
@@ -148,5 +149,42 @@ fn any_stream_a_unix_socket_in_either_adapter() {
             send();
         });
         assert_eq!(sink.messages().len(), 1);
+    }
+}
+
+/// S16: a refusal in the middle of the body, from a server that then reads no more, decides.
+#[test]
+fn s16_a_refusal_during_the_body_is_heard_while_the_write_is_stuck() {
+    for tokio in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (done, finished) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut heard = BufReader::new(stream.try_clone().unwrap()).lines();
+            stream.write_all(b"220 hi\r\n").unwrap();
+            for reply in [&b"250 hi\r\n"[..], b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"] {
+                heard.next();
+                stream.write_all(reply).unwrap();
+            }
+            heard.next();
+            stream.write_all(b"552 5.3.4 too big\r\n").unwrap();
+            let _ = finished.recv();
+        });
+        let envelope = envelope("a@example.org", &["b@example.org"]);
+        let message = b"a line of the message\r\n".repeat(2_000_000);
+        let error = if tokio {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut client = smtp_tokio::Client::connect(address, config()).await.unwrap();
+                client.send(&envelope, &message).await.unwrap_err().into_kind()
+            })
+        } else {
+            let mut client = smtp_blocking::Client::connect(address, config()).unwrap();
+            client.send(&envelope, &message).unwrap_err().into_kind()
+        };
+        assert_eq!(error.reply().map(|reply| reply.code().get()), Some(552), "tokio {tokio}: {error:?}");
+        assert!(matches!(error, smtp_proto::SendError::Rejected { .. }), "tokio {tokio}: {error:?}");
+        drop(done);
     }
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{clear, config, ehlo, hello, hello_tls, secure, steps};
 use smtp_proto::command::Command;
-use smtp_proto::connection::{Event, Stage, TlsPolicy};
+use smtp_proto::connection::{Event, Stage, TimeoutPhase, TlsPolicy};
 use smtp_proto::error::{Error, Misuse, ProtocolError};
 use smtp_proto::flow::Step;
 use smtp_proto::params::MailParameters;
@@ -19,7 +19,8 @@ fn plain() -> Plain {
 /// Opens, and then tries everything that a careless caller might.
 fn open_and_insist(session: &mut Session) -> Result<(), Error> {
     let opened = session.open();
-    if opened.is_err() {
+    if let Err(error) = &opened {
+        assert!(error.to_string().contains("; nothing more was sent"), "{error}");
         assert!(session.connection().failure().is_some());
         assert!(!session.connection().security().is_tls());
         assert!(session.auth(&mut plain()).is_err());
@@ -29,9 +30,13 @@ fn open_and_insist(session: &mut Session) -> Result<(), Error> {
     opened
 }
 
+/// The same under opportunistic TLS: once STARTTLS was on offer, there is no way back to clear text.
 fn starttls_answered(answer: &str) -> Result<(), Error> {
     let script = format!("{}C: STARTTLS\n{answer}", hello(&["STARTTLS", "AUTH PLAIN"]));
-    secure(&script).run(open_and_insist)
+    let required = secure(&script).run(open_and_insist);
+    let opportunistic = Scenario::new(config(TlsPolicy::Opportunistic)).script(&script).run(open_and_insist);
+    assert_eq!(required, opportunistic, "{answer}");
+    required
 }
 
 #[test]
@@ -244,6 +249,8 @@ fn t13_a_greeting_of_another_protocol_is_fatal() {
                 "{greeting} {error:?}"
             );
         }
+        let implicit = Scenario::new(config(TlsPolicy::Implicit)).script(greeting).run(open_and_insist);
+        assert_eq!(implicit, Err(ProtocolError::ClearTextBeforeTls.into()), "{greeting}");
     }
 }
 
@@ -269,8 +276,13 @@ fn t14_opportunistic_tells_and_keeps_secrets() {
 #[test]
 fn t15_after_a_failed_handshake_nothing_is_said() {
     for end in ["tls fails", "close", "reset", "pause"] {
-        let error = starttls_answered(&format!("S: 220 go\n{end}")).unwrap_err();
-        assert!(error.is_fatal(), "{error:?}");
+        let expected = match end {
+            "pause" => Error::Timeout(TimeoutPhase::TlsHandshake),
+            _ => Error::TlsFailed,
+        };
+        assert_eq!(starttls_answered(&format!("S: 220 go\n{end}")), Err(expected.clone()), "{end}");
+        let implicit = Scenario::new(config(TlsPolicy::Implicit)).script(end).run(open_and_insist);
+        assert_eq!(implicit, Err(expected), "{end}");
     }
 }
 
@@ -279,6 +291,16 @@ fn t17_implicit_tls_to_a_clear_text_port_sends_nothing() {
     let opened =
         Scenario::new(config(TlsPolicy::Implicit)).script("S: 220 mail.example").run(open_and_insist);
     assert_eq!(opened, Err(ProtocolError::ClearTextBeforeTls.into()));
+    // Who does the handshake finds out as well, and says so.
+    Scenario::new(config(TlsPolicy::Implicit)).run(|session| {
+        session.connection().tls_answered_in_clear();
+        assert_eq!(session.open(), Err(Error::Poisoned));
+        let failure = session.connection().failure().unwrap().to_string();
+        assert!(
+            failure.contains("a STARTTLS port?") && failure.ends_with("; nothing more was sent"),
+            "{failure}"
+        );
+    });
 }
 
 #[test]

@@ -171,7 +171,8 @@ pub enum TlsPolicy {
     /// TLS from the first octet, usually on port 465 (RFC 8314 §3.3).
     Implicit,
     /// STARTTLS if the server offers it, clear text if not: anyone on the path can take the offer away. A
-    /// STARTTLS that was offered and then fails ends the session, and secrets still need TLS.
+    /// STARTTLS that was offered and then fails ends the session, and to authenticate, with whatever mechanism, still
+    /// takes TLS or a local peer.
     Opportunistic,
     /// Nothing on its own accord; the caller may still ask for STARTTLS.
     None,

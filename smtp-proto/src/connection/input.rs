@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use super::outgoing::Outgoing;
 use super::phase::{Phase, Verdict, verdict};
-use super::{Connection, Event, Stage, TlsPolicy, TranscriptEntry};
+use super::{Connection, Event, Stage, TranscriptEntry};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ProtocolError};
 use crate::reply::{Reply, ReplyRef};
@@ -18,12 +18,7 @@ impl Connection {
         }
         if self.receiving == Phase::TlsPending {
             // The same fault whether it came in the segment of the 220 or after it.
-            self.fail(match self.config.tls {
-                TlsPolicy::Implicit => ProtocolError::ClearTextBeforeTls.into(),
-                TlsPolicy::Required | TlsPolicy::Opportunistic | TlsPolicy::None => {
-                    ProtocolError::StartTlsResidue.into()
-                }
-            });
+            self.fail(self.clear_text_fault());
         } else {
             // An overflow is told by `poll_event`, to which the parser repeats it.
             let _ = self.parser.receive(octets);

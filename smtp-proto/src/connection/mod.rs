@@ -33,12 +33,12 @@ pub use transcript::TranscriptEntry;
 use crate::body::{BodyKind, BodyRules};
 use crate::capabilities::{Capabilities, Extension};
 use crate::command::DataCommand;
-use crate::error::{Error, Misuse};
+use crate::error::{Error, Misuse, ProtocolError};
 use crate::params::MailParameters;
 use crate::path::{ClientName, ReversePath};
 use crate::reply::ReplyParser;
 use crate::sasl::ServerInfo;
-use crate::security::{ChannelBindings, Security, VerifiedName};
+use crate::security::{ChannelBindings, Security, VerifiedName, certificate_name};
 use outgoing::Outgoing;
 use phase::Phase;
 use pipeline::Pipeline;
@@ -146,20 +146,21 @@ type Transcript = Box<dyn FnMut(TranscriptEntry<'_>) + Send + Sync>;
 ///
 /// ```compile_fail
 /// // A04: nobody else can claim that TLS is up.
-/// let forged = smtp_proto::connection::TlsUpgrade { server_name: "mail.example".into() };
+/// let forged = smtp_proto::connection::TlsUpgrade { host: "mail.example".into() };
 /// ```
 #[derive(Debug)]
 #[must_use = "the connection waits for the TLS handshake"]
 pub struct TlsUpgrade {
-    server_name: Box<str>,
+    host: Box<str>,
     channel_bindings: ChannelBindings,
 }
 
 impl TlsUpgrade {
-    /// The name that the server's certificate has to be valid for; never one that the server sent.
+    /// The name that the server's certificate has to be valid for; never one that the server sent. It is what a TLS
+    /// library wants: a DNS name without a final dot, or an IP address without brackets.
     #[must_use]
     pub fn server_name(&self) -> &str {
-        &self.server_name
+        certificate_name(&self.host)
     }
 
     /// Adds what names the TLS channel, for mechanisms that bind to it. Whoever does the handshake answers for it.
@@ -228,10 +229,7 @@ impl Connection {
     /// [`TlsPolicy::Implicit`]. `None` if none is due.
     pub fn tls_upgrade(&mut self) -> Option<TlsUpgrade> {
         let due = self.failure.is_none() && self.receiving == Phase::TlsPending && !self.eof;
-        due.then(|| TlsUpgrade {
-            server_name: self.config.host.clone(),
-            channel_bindings: ChannelBindings::new(),
-        })
+        due.then(|| TlsUpgrade { host: self.config.host.clone(), channel_bindings: ChannelBindings::new() })
     }
 
     /// Reports a finished handshake in which the server was verified for the upgrade's name. The session then
@@ -245,7 +243,7 @@ impl Connection {
             return Err(Misuse::NoTlsPending.into());
         }
         let implicit = self.config.tls == TlsPolicy::Implicit;
-        self.security = Security::Tls(VerifiedName::new(&upgrade.server_name));
+        self.security = Security::Tls(VerifiedName::new(&upgrade.host));
         self.channel_bindings = upgrade.channel_bindings;
         self.forget_session();
         self.receiving = if implicit { Phase::Greeting } else { Phase::Hello };
@@ -282,6 +280,22 @@ impl Connection {
     /// Reports that the handshake failed: the connection is poisoned, and nothing is ever said in clear on it.
     pub fn tls_failed(&mut self) {
         self.fail(Error::TlsFailed);
+    }
+
+    /// Reports that the handshake failed because the peer did not speak TLS: it goes on in clear behind its 220,
+    /// or the port is one for STARTTLS. As [`tls_failed`](Self::tls_failed), with the reason.
+    pub fn tls_answered_in_clear(&mut self) {
+        self.fail(self.clear_text_fault());
+    }
+
+    /// What octets in clear are where a TLS handshake is due.
+    fn clear_text_fault(&self) -> Error {
+        match self.config.tls {
+            TlsPolicy::Implicit => ProtocolError::ClearTextBeforeTls.into(),
+            TlsPolicy::Required | TlsPolicy::Opportunistic | TlsPolicy::None => {
+                ProtocolError::StartTlsResidue.into()
+            }
+        }
     }
 
     // ---- time, and the end ----

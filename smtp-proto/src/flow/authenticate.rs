@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 
 use super::{Flow, Step};
 use crate::command::{AuthCommand, Command, CommandError, MAX_AUTH_LINE, MAX_LINE, auth_response_len};
-use crate::connection::{CommandId, Connection};
+use crate::connection::{CommandId, Connection, TlsPolicy};
 use crate::error::{AuthenticationFailed, AuthenticationFailure, Error};
 use crate::reply::Reply;
 use crate::sasl::{Mechanism, MechanismError, Secret};
+use crate::security::Security;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +20,10 @@ use base64::engine::general_purpose::STANDARD;
 /// The mechanism decides what is revealed to whom; this flow keeps the exchange within RFC 4954: the initial
 /// response goes with the command only if the line stays within 512 octets, an exchange that makes no sense
 /// is broken off with `*`, and only 235 is success.
+///
+/// Under [`TlsPolicy::Opportunistic`] it authenticates over TLS only (or with a local peer, or where the caller
+/// allows secrets in clear), whatever the mechanism: an attacker who took the offer of TLS away would get
+/// something to guess the password from.
 ///
 /// The mechanism is given by value or by mutable reference; [`LogIn`](super::LogIn) chooses one by itself.
 pub struct Authenticate<M> {
@@ -44,6 +49,7 @@ impl<M: Mechanism> Authenticate<M> {
 
     fn start(&mut self, connection: &mut Connection) -> Result<CommandId, Error> {
         super::exchange::settle(connection)?;
+        refuse_where_stripped(connection)?;
         let info = connection.server_info();
         if !info.mechanisms.contains(self.mechanism.name()) {
             return Err(Error::NoMechanism);
@@ -112,6 +118,17 @@ impl<M: Mechanism> Authenticate<M> {
             detail: self.mechanism.error_detail().map(Box::from),
         })
     }
+}
+
+/// Refuses clear text where TLS was wanted and is not there: who took STARTTLS away may also have chosen the
+/// challenge.
+pub(super) fn refuse_where_stripped(connection: &Connection) -> Result<(), Error> {
+    let config = connection.config();
+    let wanted = config.tls_policy() == TlsPolicy::Opportunistic && !config.allow_plaintext_auth;
+    if wanted && *connection.security() == Security::Plaintext {
+        return Err(MechanismError::NotEncrypted.into());
+    }
+    Ok(())
 }
 
 impl<M: Mechanism> Flow for Authenticate<M> {

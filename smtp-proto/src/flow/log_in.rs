@@ -3,13 +3,12 @@
 use alloc::boxed::Box;
 
 use super::{Authenticate, Flow, Step};
-use crate::connection::{Connection, TlsPolicy};
+use crate::connection::Connection;
 use crate::error::{AuthenticationFailed, AuthenticationFailure, Error};
 use crate::reply::Reply;
 #[cfg(feature = "scram")]
 use crate::sasl::Nonce;
-use crate::sasl::{Choice, Credentials, Mechanism, MechanismError, RefusedToken, Secret};
-use crate::security::Security;
+use crate::sasl::{Choice, Credentials, Mechanism, RefusedToken, Secret};
 
 /// Authenticates with the strongest mechanism that the server advertises and the credentials suffice for.
 ///
@@ -17,8 +16,8 @@ use crate::security::Security;
 /// refused token, and nothing but a token, is replaced once: the provider is asked for a fresh one, and the
 /// exchange repeated with it on the same connection. A refusal for now (4yz) is no reason for that.
 ///
-/// Under [`TlsPolicy::Opportunistic`] it authenticates over TLS only (or with a local peer), whatever the mechanism:
-/// an attacker who took the offer of TLS away would get something to guess the password from.
+/// As [`Authenticate`] does, it refuses clear text under
+/// [`TlsPolicy::Opportunistic`](crate::connection::TlsPolicy::Opportunistic), whatever the mechanism.
 ///
 /// SCRAM needs a nonce, which has to come from outside, as the core has no randomness: without
 /// `LogIn::nonce` (feature `scram`), SCRAM is not chosen. The adapters supply one.
@@ -73,12 +72,7 @@ impl<'c> LogIn<'c> {
 
     fn choose(&self, connection: &mut Connection) -> Result<Choice<'c>, Error> {
         super::exchange::settle(connection)?;
-        let config = connection.config();
-        let stripped = config.tls_policy() == TlsPolicy::Opportunistic && !config.allow_plaintext_auth;
-        if stripped && *connection.security() == Security::Plaintext {
-            // Who took STARTTLS away may also have chosen the challenge.
-            return Err(MechanismError::NotEncrypted.into());
-        }
+        super::authenticate::refuse_where_stripped(connection)?;
         self.credentials.choice(&connection.server_info(), self.has_nonce()).ok_or(Error::NoMechanism)
     }
 
