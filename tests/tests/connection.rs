@@ -4,13 +4,15 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{FROM, config};
-use smtp_proto::body::BodyKind;
+use smtp_proto::body::{BodyKind, BodyRules};
 use smtp_proto::capabilities::Extension;
-use smtp_proto::command::Command;
-use smtp_proto::connection::{Config, Connection, Peer, TimeoutPhase, TlsPolicy};
-use smtp_proto::error::{Error, Misuse};
-use smtp_proto::params::MailParameters;
+use smtp_proto::command::{AuthCommand, Command, DataCommand};
+use smtp_proto::connection::{Config, Connection, Peer, Stage, TimeoutPhase, Timeouts, TlsPolicy};
+use smtp_proto::error::{Error, Misuse, ProtocolError};
+use smtp_proto::params::{MailParameters, RcptParameters};
 use smtp_proto::path::ReversePath;
 
 fn new(config: Config) -> Connection {
@@ -40,6 +42,18 @@ fn ready(tls: TlsPolicy, keywords: &[&str]) -> Connection {
     connection
 }
 
+/// The same, and a mail transaction with a recipient.
+fn transaction(keywords: &[&str], kind: Option<BodyKind>) -> Connection {
+    let mut connection = ready(TlsPolicy::None, keywords);
+    let parameters = MailParameters::new();
+    let parameters = if let Some(kind) = kind { parameters.body(kind) } else { parameters };
+    connection.command(Command::Mail(&path(FROM), &parameters)).unwrap();
+    exchange(&mut connection, "250 ok\r\n");
+    connection.command(Command::Rcpt(&"bob@example.net".parse().unwrap(), &RcptParameters::new())).unwrap();
+    exchange(&mut connection, "250 ok\r\n");
+    connection
+}
+
 fn path(text: &str) -> ReversePath {
     text.parse().unwrap()
 }
@@ -59,12 +73,8 @@ fn t16_the_name_to_verify_is_the_one_configured_and_none_that_the_server_said() 
 
 #[test]
 fn nothing_is_awaited_of_an_idle_server_and_the_body_of_its_source() {
-    let mut connection = ready(TlsPolicy::None, &["CHUNKING"]);
-    assert_eq!(connection.timeout(), None);
-    connection.command(Command::Mail(&path(FROM), &MailParameters::new())).unwrap();
-    exchange(&mut connection, "250 ok\r\n");
-    connection.command(Command::Rcpt(&"bob@example.net".parse().unwrap(), &Default::default())).unwrap();
-    exchange(&mut connection, "250 ok\r\n");
+    assert_eq!(ready(TlsPolicy::None, &[]).timeout(), None);
+    let mut connection = transaction(&["CHUNKING"], None);
     assert_eq!(connection.timeout(), None);
     connection.begin_chunks(connection.default_data()).unwrap();
     assert_eq!(connection.timeout().unwrap().phase, TimeoutPhase::BodySource);
@@ -144,4 +154,132 @@ fn an_extension_taken_away_is_gone_until_the_next_ehlo() {
     assert_eq!(refused, Error::Unsupported(Extension::Etrn));
     say_ehlo(&mut connection, &["PIPELINING"]);
     assert!(connection.is_pipelining());
+}
+
+#[test]
+fn the_settings_are_the_callers() {
+    let mut timeouts = Timeouts::default();
+    timeouts.rset = Duration::from_secs(7);
+    let connection = new(config(TlsPolicy::Implicit).timeouts(timeouts.clone()));
+    let config = connection.config();
+    assert_eq!((config.host(), config.get_timeouts()), ("mail.example", &timeouts));
+    assert_eq!((config.tls_policy(), config.is_lmtp()), (TlsPolicy::Implicit, false));
+}
+
+#[test]
+fn l05_a_connection_shows_where_it_stands() {
+    let connection = ready(TlsPolicy::None, &[]);
+    let shown = format!("{connection:?}");
+    assert!(shown.contains("host: \"mail.example\"") && shown.contains("receiving: Ready"), "{shown}");
+}
+
+/// The calls that break a rule, and what they must not do: queue a line, or change what may be said next.
+#[track_caller]
+fn refused(connection: &mut Connection, command: Command<'_>, error: impl Into<Error>) {
+    let before = format!("{connection:?}");
+    assert_eq!(connection.command(command), Err(error.into()));
+    assert_eq!((connection.output(), format!("{connection:?}")), (&b""[..], before));
+}
+
+#[test]
+fn a19_a_mechanism_that_is_not_advertised_is_not_named() {
+    let auth = |mechanism| Command::Auth(AuthCommand { mechanism, initial_response: None });
+    let mut connection = ready(TlsPolicy::None, &["AUTH LOGIN CRAM-MD5"]);
+    for mechanism in ["PLAIN", "CRAM", "LOGIN CRAM-MD5", ""] {
+        refused(&mut connection, auth(mechanism), Error::Unsupported(Extension::Auth));
+    }
+    connection.command(auth("CRAM-MD5")).unwrap();
+    assert_eq!(connection.output(), b"AUTH CRAM-MD5\r\n");
+}
+
+#[test]
+fn a20_no_auth_while_a_challenge_waits() {
+    let auth = Command::Auth(AuthCommand { mechanism: "LOGIN", initial_response: None });
+    let mut connection = ready(TlsPolicy::None, &["AUTH LOGIN"]);
+    connection.command(auth).unwrap();
+    exchange(&mut connection, "334 VXNlcm5hbWU6\r\n");
+    for command in [auth, Command::Noop, Command::Quit] {
+        refused(&mut connection, command, Misuse::AwaitingReply(Stage::Auth));
+    }
+    connection.auth_cancel().unwrap();
+    assert_eq!(exchange(&mut connection, "501 ok\r\n"), "*\r\n");
+}
+
+#[test]
+fn d09_a_body_is_no_more_than_what_mail_declared() {
+    let keywords = &["8BITMIME", "CHUNKING", "BINARYMIME"];
+    let data = |kind| DataCommand { rules: BodyRules::new(kind), size: None };
+    for (declared, kinds) in [
+        (None, [Ok(()), Err(Extension::EightBitMime), Err(Extension::BinaryMime)]),
+        (Some(BodyKind::SevenBit), [Ok(()), Err(Extension::EightBitMime), Err(Extension::BinaryMime)]),
+        (Some(BodyKind::EightBitMime), [Ok(()), Ok(()), Err(Extension::BinaryMime)]),
+        (Some(BodyKind::BinaryMime), [Ok(()), Ok(()), Ok(())]),
+    ] {
+        let kinds = [BodyKind::SevenBit, BodyKind::EightBitMime, BodyKind::BinaryMime].into_iter().zip(kinds);
+        for (kind, expected) in kinds {
+            let mut connection = transaction(keywords, declared);
+            let chunks = connection.begin_chunks(data(kind));
+            assert_eq!(chunks.map(drop), expected.map_err(Error::Unsupported), "BDAT {declared:?} {kind:?}");
+            let mut connection = transaction(keywords, declared);
+            if declared == Some(BodyKind::BinaryMime) {
+                // RFC 3030 §3: BINARYMIME goes out in chunks, whatever the body turns out to be.
+                refused(&mut connection, Command::Data(data(kind)), Misuse::NeedsChunks);
+                continue;
+            }
+            match expected {
+                Ok(()) => drop(connection.command(Command::Data(data(kind))).unwrap()),
+                Err(extension) => {
+                    refused(&mut connection, Command::Data(data(kind)), Error::Unsupported(extension));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn i09_a_path_that_needs_smtputf8_needs_the_parameter_and_the_server() {
+    let utf8 = path("ålice@example.org");
+    let (without, with) = (MailParameters::new(), MailParameters::new().smtp_utf8());
+    let mut connection = ready(TlsPolicy::None, &["SMTPUTF8"]);
+    refused(&mut connection, Command::Mail(&utf8, &without), Misuse::NeedsSmtpUtf8);
+    connection.command(Command::Mail(&utf8, &with)).unwrap();
+    assert_eq!(connection.output(), "MAIL FROM:<ålice@example.org> SMTPUTF8\r\n".as_bytes());
+    let mut connection = ready(TlsPolicy::None, &[]);
+    for parameters in [without, with] {
+        refused(&mut connection, Command::Mail(&utf8, &parameters), Error::Unsupported(Extension::SmtpUtf8));
+    }
+}
+
+#[test]
+fn d11_a_mail_beyond_the_limit_is_refused_here() {
+    let mut connection = ready(TlsPolicy::None, &["SIZE 1000"]);
+    let size = |size| MailParameters::new().size(size);
+    let error = Error::TooLarge { size: 1001, limit: 1000 };
+    refused(&mut connection, Command::Mail(&path(FROM), &size(1001)), error);
+    connection.command(Command::Mail(&path(FROM), &size(1000))).unwrap();
+    assert_eq!(connection.output(), b"MAIL FROM:<alice@example.org> SIZE=1000\r\n");
+}
+
+#[test]
+fn t01_octets_behind_the_220_are_residue_but_none_are_none() {
+    let mut connection = ready(TlsPolicy::Required, &["STARTTLS"]);
+    connection.command(Command::StartTls).unwrap();
+    exchange(&mut connection, "220 go\r\n");
+    connection.receive(b"");
+    assert!(connection.failure().is_none() && connection.tls_upgrade().is_some());
+    connection.receive(b"\n");
+    assert_eq!(connection.failure(), Some(&ProtocolError::StartTlsResidue.into()));
+}
+
+/// A reply that is being heard keeps commands back; the time for it runs all the same.
+#[test]
+fn r02_what_is_queued_behind_a_command_does_not_stretch_its_budget() {
+    let mut connection = ready(TlsPolicy::None, &[]);
+    exchange(&mut connection, "2");
+    connection.command(Command::Noop).unwrap();
+    let timeout = connection.timeout();
+    assert_eq!(timeout.unwrap().phase, TimeoutPhase::Reply(Stage::Noop));
+    connection.command(Command::Rset).unwrap();
+    connection.command(Command::Rset).unwrap();
+    assert_eq!((connection.output(), connection.timeout()), (&b""[..], timeout));
 }

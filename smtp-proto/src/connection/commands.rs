@@ -124,7 +124,6 @@ impl Connection {
         self.outgoing = Some(Outgoing::in_chunks(data, end));
         self.completed = None;
         self.sending = next;
-        self.sequence = self.sequence.wrapping_add(1);
         Ok(end)
     }
 
@@ -194,9 +193,6 @@ impl Connection {
     }
 
     fn queued(&mut self, next: Phase) {
-        if self.pipeline.front().is_none() {
-            self.sequence = self.sequence.wrapping_add(1);
-        }
         self.sending = next;
         self.release();
     }

@@ -112,9 +112,6 @@ impl Connection {
     fn announce(&mut self, announcement: &Announcement) -> CommandId {
         let Announcement { stage, end, line, octets } = announcement;
         let id = end.unwrap_or_else(|| self.pipeline.new_id());
-        if self.pipeline.front().is_none() {
-            self.sequence = self.sequence.wrapping_add(1);
-        }
         self.pipeline.push_chunk(id, *stage, line.as_slice(), *octets);
         let line = line.as_slice();
         self.trace(TranscriptEntry::Client(line.strip_suffix(b"\r\n").unwrap_or(line)));
