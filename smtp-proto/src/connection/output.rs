@@ -32,7 +32,7 @@ impl Connection {
         if n == 0 {
             return Ok(());
         }
-        let in_body = self.pipeline.owed() > 0 && self.awaits_own_octets();
+        let in_body = self.awaits_own_octets();
         self.pipeline.advance(n).ok_or(Misuse::AdvancedTooFar)?;
         if in_body {
             self.sequence = self.sequence.wrapping_add(1);
