@@ -488,3 +488,6 @@ impl fmt::Display for AuthenticationFailed {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
