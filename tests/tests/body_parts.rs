@@ -215,3 +215,23 @@ fn r01_the_source_the_transport_and_the_server_each_have_their_time() {
     part(&mut connection, b"b\r\n").unwrap();
     assert_eq!(waits(&connection), awaited);
 }
+
+/// To answer BDAT without reading its octets is a refusal, and the end of the session: nobody has the message.
+#[test]
+fn d14_a_last_chunk_that_was_not_read_was_not_delivered() {
+    for (code, unread) in [(500, true), (502, true), (530, true), (554, false)] {
+        let mut connection = in_chunks(Some(3));
+        part(&mut connection, b"a\r\n").unwrap();
+        connection.receive(format!("{code} no\r\n").as_bytes());
+        let event = connection.poll_event();
+        assert_eq!(event.is_err(), unread, "{event:?}");
+        assert_eq!(connection.failure().is_some(), unread);
+        assert!(!connection.may_have_been_delivered());
+    }
+    // Where no answer came it may have been.
+    let mut connection = in_chunks(Some(3));
+    part(&mut connection, b"a\r\n").unwrap();
+    assert!(!connection.may_have_been_delivered());
+    connection.abandon();
+    assert!(connection.may_have_been_delivered());
+}
