@@ -41,9 +41,13 @@ fn rsets(pipeline: &mut Pipeline, n: usize) {
 
 #[test]
 fn s15_the_window_is_kept_to_the_command_and_to_the_octet() {
-    for (window, in_flight) in
-        [(window(2, 100), 2), (window(100, 8), 2), (window(100, 11), 2), (window(100, 12), 3), (window(0, 0), 1)]
-    {
+    for (window, in_flight) in [
+        (window(2, 100), 2),
+        (window(100, 8), 2),
+        (window(100, 11), 2),
+        (window(100, 12), 3),
+        (window(0, 0), 1),
+    ] {
         let mut pipeline = Pipeline::new(window);
         rsets(&mut pipeline, 5);
         assert_eq!(leave(&mut pipeline).len(), 4 * in_flight, "{window:?}");
@@ -60,7 +64,8 @@ fn s15_the_window_is_kept_to_the_command_and_to_the_octet() {
 
 #[test]
 fn s15_room_for_a_command_is_told_as_it_is_given() {
-    for (window, fit) in [(window(2, 100), 2), (window(100, 8), 2), (window(100, 9), 3), (window(100, 12), 3)] {
+    for (window, fit) in [(window(2, 100), 2), (window(100, 8), 2), (window(100, 9), 3), (window(100, 12), 3)]
+    {
         let mut pipeline = Pipeline::new(window);
         for _ in 0..fit {
             assert!(pipeline.has_room(true), "{window:?}");
