@@ -12,6 +12,7 @@ use smtp_proto::capabilities::Extension;
 use smtp_proto::command::{AuthCommand, Command, DataCommand};
 use smtp_proto::connection::{Config, Connection, Peer, Stage, TimeoutPhase, Timeouts, TlsPolicy};
 use smtp_proto::error::{Error, Misuse, ProtocolError};
+use smtp_proto::flow::{Batch, Body, Envelope, Flow, Open, SendOptions, Step};
 use smtp_proto::params::{MailParameters, RcptParameters};
 use smtp_proto::path::ReversePath;
 
@@ -115,8 +116,7 @@ fn the_name_for_ehlo_may_be_set_until_it_is_said() {
     exchange(&mut connection, "220 mail.example\r\n");
     connection.set_client_name(name("second.test")).unwrap();
     assert!(connection.config().has_client_name());
-    let mut open = smtp_proto::flow::Open::new();
-    drop(smtp_proto::Flow::poll(&mut open, &mut connection).unwrap());
+    drop(Open::new().poll(&mut connection).unwrap());
     assert_eq!(connection.output(), b"EHLO second.test\r\n");
     assert_eq!(connection.set_client_name(name("third.test")), Err(Misuse::AfterHello.into()));
     connection.abandon();
@@ -282,4 +282,45 @@ fn r02_what_is_queued_behind_a_command_does_not_stretch_its_budget() {
     connection.command(Command::Rset).unwrap();
     connection.command(Command::Rset).unwrap();
     assert_eq!((connection.output(), connection.timeout()), (&b""[..], timeout));
+}
+
+#[test]
+fn t12_a_greeting_alone_can_be_waited_for() {
+    let mut connection = new(config(TlsPolicy::None));
+    let mut open = Open::greeting();
+    assert!(matches!(open.poll(&mut connection).unwrap(), Step::Continue));
+    connection.receive(b"220 mail.example\r\n");
+    assert!(matches!(open.poll(&mut connection).unwrap(), Step::Done(())));
+    assert!(connection.is_greeted() && connection.output().is_empty() && connection.outstanding() == 0);
+    assert!(matches!(Open::greeting().poll(&mut connection).unwrap(), Step::Done(())));
+}
+
+#[test]
+fn a_batch_counts_what_it_has_and_goes_on_counting_once_it_is_broken() {
+    let nobody = Envelope::from_strs(FROM, &[]).unwrap();
+    let mut connection = ready(TlsPolicy::None, &["PIPELINING"]);
+    let mut batch = Batch::new();
+    let push = |batch: &mut Batch<Envelope>| {
+        assert!(batch.wants_message());
+        batch.push(nobody.clone(), Body::Whole(b""), SendOptions::default());
+    };
+    push(&mut batch);
+    assert_eq!((batch.outcomes(), batch.undecided()), (0, 1));
+    for decided in 1..=3 {
+        assert!(matches!(batch.poll(&mut connection).unwrap(), Step::Continue));
+        assert_eq!((batch.outcomes(), batch.undecided()), (decided, 0));
+        push(&mut batch);
+    }
+    connection.abandon();
+    assert_eq!(batch.poll(&mut connection).map(drop), Err(Error::Abandoned));
+    // What is handed in then has its outcome at once.
+    for decided in 4..=6 {
+        assert_eq!((batch.outcomes(), batch.undecided()), (decided, 0));
+        push(&mut batch);
+    }
+    let causes: Vec<Error> = std::iter::from_fn(|| batch.next_outcome())
+        .map(|outcome| outcome.unwrap_err().cause().unwrap().clone())
+        .collect();
+    assert_eq!(causes[..4], vec![Error::from(Misuse::NoRecipient); 4]);
+    assert_eq!(causes[4..], vec![Error::Abandoned; 3]);
 }
