@@ -8,7 +8,7 @@ use common::config;
 use smtp_proto::body::{BodyKind, BodyRules};
 use smtp_proto::command::{Command, DataCommand};
 use smtp_proto::connection::{Connection, Event, Peer, Stage, TimeoutPhase, TlsPolicy, Window};
-use smtp_proto::error::{Error, Misuse};
+use smtp_proto::error::{Error, Misuse, ProtocolError};
 use smtp_proto::params::{MailParameters, RcptParameters};
 
 /// Writes what may leave; gives it.
@@ -234,4 +234,37 @@ fn d14_a_last_chunk_that_was_not_read_was_not_delivered() {
     assert!(!connection.may_have_been_delivered());
     connection.abandon();
     assert!(connection.may_have_been_delivered());
+}
+
+#[test]
+fn s17_what_comes_before_the_octets_it_could_answer_have_left() {
+    let judged = |written: usize, said: &str| {
+        let mut connection = in_chunks(None);
+        drop(connection.body(b"a\r\n").unwrap());
+        connection.advance_output(written).unwrap();
+        connection.receive(said.as_bytes());
+        connection.poll_event()
+    };
+    let whole = "BDAT 3\r\na\r\n".len();
+    for written in 1..whole {
+        // A chunk that is being written may be refused, and the server may go: each in answer to it.
+        let refused = judged(written, "554 no\r\n").unwrap_err();
+        assert!(matches!(refused, Error::Refused { stage: Stage::Bdat, .. }), "{refused:?}");
+        let closed = judged(written, "421 bye\r\n").unwrap_err();
+        assert!(matches!(closed, Error::ServerClosed { stage: Some(Stage::Bdat), .. }), "{closed:?}");
+        assert_eq!(judged(written, "250 ok\r\n"), Err(ProtocolError::Premature(Stage::Bdat).into()));
+        assert_eq!(judged(written, "25"), Ok(None), "it may become a refusal");
+    }
+    // Nothing of it has left: no answer to it.
+    assert_eq!(judged(0, "554 no\r\n"), Err(ProtocolError::Surplus.into()));
+    assert_eq!(judged(0, "25"), Err(ProtocolError::Surplus.into()));
+    let closed = judged(0, "421 bye\r\n").unwrap_err();
+    assert!(matches!(closed, Error::ServerClosed { stage: None, .. }), "{closed:?}");
+
+    // A command has no early answers, and the first octet of one shows it.
+    let mut connection = transaction(Window::default());
+    connection.command(Command::Rset).unwrap();
+    connection.advance_output(2).unwrap();
+    connection.receive(b"25");
+    assert_eq!(connection.poll_event(), Err(ProtocolError::Premature(Stage::Rset).into()));
 }

@@ -5,6 +5,8 @@
 use alloc::vec;
 
 use super::*;
+use crate::command::{AuthCommand, Command};
+use crate::connection::{Config, Connection, Peer, TlsPolicy};
 
 fn window(commands: usize, octets: usize) -> Window {
     Window { commands, octets, ..Window::default() }
@@ -246,4 +248,27 @@ fn positions_stand_still_at_their_largest() {
     assert_eq!(pipeline.advance(18), Some(()));
     assert!(pipeline.front_left() && pipeline.message_unanswered(0));
     assert_eq!(pipeline.advance(1), None, "nothing is on offer");
+}
+
+#[test]
+fn l06_auth_and_its_responses_are_queued_as_secrets() {
+    let mut connection = Connection::new(Config::new("mail.example").tls(TlsPolicy::None), Peer::Remote);
+    let exchange = |connection: &mut Connection, said: &[u8]| {
+        connection.advance_output(connection.output().len()).unwrap();
+        connection.receive(said);
+        while connection.poll_event().unwrap().is_some() {}
+    };
+    exchange(&mut connection, b"220 hi\r\n");
+    connection.command(Command::Ehlo(&"client.test".parse().unwrap())).unwrap();
+    assert!(!connection.pipeline.secret);
+    exchange(&mut connection, b"250-hi\r\n250 AUTH PLAIN\r\n");
+    let auth = AuthCommand { mechanism: "PLAIN", initial_response: Some(b"secret") };
+    connection.command(Command::Auth(auth)).unwrap();
+    assert!(connection.pipeline.secret);
+    exchange(&mut connection, b"334 \r\n");
+    assert!(!connection.pipeline.secret && connection.pipeline.bytes.is_empty());
+    connection.auth_respond(b"secret").unwrap();
+    assert!(connection.pipeline.secret);
+    exchange(&mut connection, b"235 ok\r\n");
+    assert!(!connection.pipeline.secret);
 }
