@@ -536,3 +536,6 @@ impl fmt::Display for AuthenticationFailed {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

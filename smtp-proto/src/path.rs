@@ -203,8 +203,10 @@ convert_from_strings!(ClientName, ReversePath, ForwardPath, Mailbox);
 /// ```
 #[must_use]
 pub fn host_of(address: &str) -> &str {
+    let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let host = match address.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        // An IPv6 address without brackets has no port.
+        Some((host, port)) if is_port(port) && (host.ends_with(']') || !host.contains(':')) => host,
         _ => address,
     };
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)

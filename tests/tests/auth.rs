@@ -228,6 +228,32 @@ fn a06_a_flood_of_challenges_is_broken_off() {
     }
 }
 
+/// A mechanism that answers whatever it is asked.
+struct Obliging;
+
+impl Mechanism for Obliging {
+    fn name(&self) -> &str {
+        "OBLIGING"
+    }
+
+    fn start(&mut self, _: &ServerInfo<'_>) -> Result<Option<Secret>, MechanismError> {
+        Ok(None)
+    }
+
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, MechanismError> {
+        Ok(Secret::new("a"))
+    }
+}
+
+#[test]
+fn a06_a_mechanism_that_would_answer_for_ever_answers_eight_challenges() {
+    let answered = |n| format!("C: AUTH OBLIGING\n{}", "S: 334 eA==\nC: YQ==\n".repeat(n));
+    exchange("OBLIGING", &format!("{}S: 235 ok", answered(8)), &mut Obliging).unwrap();
+    let flood = format!("{}S: 334 eA==\nC: *\nS: 501 cancelled", answered(8));
+    let failure = failed(exchange("OBLIGING", &flood, &mut Obliging));
+    assert_eq!(failure.cause, Some(MechanismError::UnexpectedChallenge));
+}
+
 /// As [`exchange`], where the server says 235 and the client does not believe it.
 fn exchange_unauthenticated(
     mechanisms: &str,
@@ -430,6 +456,18 @@ fn a17_a_long_initial_response_waits_for_its_own_line() {
             false => format!("C: AUTH PLAIN\nS: 334 \nC: {message}\nS: 235 ok"),
         };
         exchange("PLAIN", &lines, &mut Plain::new("", "tim", password.as_str(), HOST)).unwrap();
+    }
+    // Exactly 512 octets: `AUTH EXTERNAL `, 496, CRLF.
+    for (len, fits) in [(372, true), (373, false)] {
+        let initial = vec![b'a'; len];
+        let message = b64(&initial);
+        let lines = match fits {
+            true => format!("C: AUTH EXTERNAL {message}\nS: 235 ok"),
+            false => format!("C: AUTH EXTERNAL\nS: 334 \nC: {message}\nS: 235 ok"),
+        };
+        let mut mechanism =
+            Bearer { name: "EXTERNAL", initial, acknowledgement: b"", reveals: false, refusal: None };
+        exchange("EXTERNAL", &lines, &mut mechanism).unwrap();
     }
     // A challenge that asks for something else does not get it.
     let lines = format!("C: AUTH PLAIN\nS: 334 {}\nC: *\nS: 501 no", b64("who are you?"));

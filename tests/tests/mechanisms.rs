@@ -480,3 +480,26 @@ fn a04_there_is_no_channel_without_its_handshake() {
         assert_eq!((known.exporter(), known.server_end_point()), (Some(&[7; 32][..]), None));
     });
 }
+
+/// Who takes STARTTLS away may also choose the challenge. Where TLS was never expected, or the peer is on this machine,
+/// nothing was taken away.
+#[test]
+fn t14_no_challenge_is_answered_where_starttls_may_have_been_taken_away() {
+    let answered = |scenario: Scenario| {
+        scenario.run(|session| {
+            session.open().unwrap();
+            session.log_in(&Credentials::password("tim", "tanstaaftanstaaf"), None).map(drop)
+        })
+    };
+    let offer = hello(&["AUTH CRAM-MD5"]);
+    let lines = format!(
+        "{offer}C: AUTH CRAM-MD5\nS: 334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\n\
+         C: dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw\nS: 235 ok"
+    );
+    let stripped = Scenario::new(config(TlsPolicy::Opportunistic)).script(&offer);
+    assert_eq!(answered(stripped), Err(MechanismError::NotEncrypted.into()));
+    let allowed = config(TlsPolicy::Opportunistic).allow_plaintext_auth(true);
+    assert_eq!(answered(Scenario::new(allowed).script(&lines)), Ok(()));
+    assert_eq!(answered(Scenario::new(config(TlsPolicy::Opportunistic)).local().script(&lines)), Ok(()));
+    assert_eq!(answered(Scenario::new(config(TlsPolicy::None)).script(&lines)), Ok(()));
+}

@@ -4,12 +4,16 @@
 mod common;
 
 use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::{BODY_LINES, FROM, clear, hello_tls, secure};
-use smtp_proto::command::{AuthCommand, Command};
+use common::{BODY_LINES, FROM, clear, config, hello_tls, secure};
+use smtp_proto::body::{BodyKind, BodyRules};
+use smtp_proto::command::{AuthCommand, Command, DataCommand};
+use smtp_proto::connection::{Connection, Peer, TlsPolicy};
 use smtp_proto::error::Error;
+use smtp_proto::params::{MailParameters, RcptParameters};
 use smtp_proto::sasl::{
     Anonymous, CramMd5, Credentials, External, Login, Mechanism, Nonce, OAuthBearer, Plain, RefusedToken,
     ScramSha256, Secret, ServerInfo, TokenError, XOAuth2,
@@ -298,4 +302,75 @@ fn l05_server_text_stays_on_one_line_and_harmless() {
             );
         }
     }
+}
+
+fn command(command: Command<'_>) -> impl Fn(&mut Connection) {
+    move |connection| drop(connection.command(command).unwrap())
+}
+
+#[test]
+fn l02_a_transcript_is_what_was_said_without_what_must_not_be_shown() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let hook = lines.clone();
+    let config = config(TlsPolicy::Implicit);
+    let mut connection = Connection::new(config, Peer::Remote);
+    connection.set_transcript(move |entry| {
+        assert_eq!(format!("{entry:?}"), entry.to_string(), "what Display hides Debug hides too");
+        hook.lock().unwrap().push(entry.to_string());
+    });
+    let upgrade = connection.tls_upgrade().unwrap();
+    connection.tls_established(upgrade).unwrap();
+    let mut say = |queue: &dyn Fn(&mut Connection), said: &str| {
+        queue(&mut connection);
+        connection.advance_output(connection.output().len()).unwrap();
+        connection.receive(said.as_bytes());
+        while connection.poll_event().unwrap().is_some() {}
+    };
+    let secret = Some(PASSWORD.as_bytes());
+    let name = "client.test".parse().unwrap();
+    let (from, to) = ("a@example.org".parse().unwrap(), "b@example.net".parse().unwrap());
+    let (mail, rcpt) = (MailParameters::new(), RcptParameters::new());
+    let data = DataCommand { rules: BodyRules::new(BodyKind::SevenBit), size: None };
+    say(&|_| {}, "220-hi\r\n220 \x1b[2J\r\n");
+    say(&command(Command::Ehlo(&name)), "250-mail.example\r\n250 AUTH LOGIN PLAIN\r\n");
+    let auth = |mechanism, initial_response| Command::Auth(AuthCommand { mechanism, initial_response });
+    say(&command(auth("LOGIN", None)), "334 VXNlcm5hbWU6\r\n");
+    say(
+        &|connection| drop(connection.auth_respond(PASSWORD.as_bytes()).unwrap()),
+        "535-no\r\n535 5.7.8 no\r\n",
+    );
+    say(&command(auth("PLAIN", secret)), "235\r\n");
+    say(&command(Command::Mail(&from, &mail)), "250 ok\r\n");
+    say(&command(Command::Rcpt(&to, &rcpt)), "250 ok\r\n");
+    say(&command(Command::Data(data)), "354 go\r\n");
+    say(
+        &|connection| {
+            let octets = connection.body(b".x\r\n").unwrap().len();
+            connection.advance_output(octets).unwrap();
+            connection.finish_body().unwrap();
+        },
+        "250 ok\r\n",
+    );
+    let expected = [
+        "-- TLS established --",
+        "S: 220-hi\nS: 220 \\x1b[2J",
+        "C: EHLO client.test",
+        "S: 250-mail.example\nS: 250 AUTH LOGIN PLAIN",
+        "C: AUTH LOGIN",
+        "S: 334 <challenge, 12 octets>",
+        "C: <redacted 32 octets>",
+        "S: 535-no\nS: 535 5.7.8 no",
+        "C: AUTH PLAIN <redacted 32 octets>",
+        "S: 235 ",
+        "C: MAIL FROM:<a@example.org>",
+        "S: 250 ok",
+        "C: RCPT TO:<b@example.net>",
+        "S: 250 ok",
+        "C: DATA",
+        "S: 354 go",
+        "C: <body, 5 octets>",
+        "C: .",
+        "S: 250 ok",
+    ];
+    assert_eq!(*lines.lock().unwrap(), expected);
 }

@@ -529,4 +529,24 @@ fn a_fault_is_repeated() {
 fn debug_shows_no_mail() {
     let part = BodyEncoder::new(DEFAULT).encode(b"secret\r\n").expect("no fault");
     assert_eq!(format!("{part:?}"), "BodyPart { slices: 1, consumed: 8, len: 8 }");
+    assert_eq!(format!("{:?}", part.slices()), "Slices { left: 1 }");
+}
+
+#[test]
+fn d17_the_octets_of_every_piece_are_counted() {
+    for kind in [BodyKind::SevenBit, BodyKind::EightBitMime, BodyKind::BinaryMime] {
+        let rules = BodyRules::new(kind);
+        for mut encoder in [BodyEncoder::new(rules), BodyEncoder::counted(rules)] {
+            for (piece, total) in [(&b"abc\r\n"[..], 5), (b"de", 7), (b"", 7), (b"fgh\r\n", 12)] {
+                drop(encoder.encode(piece).expect("no fault"));
+                assert_eq!((encoder.octets_in(), encoder.octets_out()), (total, total), "{kind:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn kinds_are_shown_as_the_parameter_has_them() {
+    let kinds = [BodyKind::SevenBit, BodyKind::EightBitMime, BodyKind::BinaryMime];
+    assert_eq!(kinds.map(|kind| kind.to_string()), ["7BIT", "8BITMIME", "BINARYMIME"]);
 }

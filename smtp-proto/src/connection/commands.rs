@@ -144,7 +144,6 @@ impl Connection {
         self.outgoing = Some(Box::new(Outgoing::in_chunks(data, end)));
         self.completed = None;
         self.sending = next;
-        self.sequence = self.sequence.wrapping_add(1);
         Ok(end)
     }
 
@@ -214,9 +213,6 @@ impl Connection {
     }
 
     fn queued(&mut self, next: Phase) {
-        if self.pipeline.front().is_none() {
-            self.sequence = self.sequence.wrapping_add(1);
-        }
         self.sending = next;
         self.release();
     }

@@ -134,6 +134,8 @@ pub struct Connection {
     /// Why the latest body was taken back.
     body_error: Option<Box<Error>>,
     eof: bool,
+    /// Replies taken, and times that octets of a body left: between two waits of the same phase there is one or the
+    /// other.
     sequence: u64,
     failure: Option<Box<Error>>,
     transcript: Option<Transcript>,
@@ -251,7 +253,6 @@ impl Connection {
             self.pipeline.expect(Stage::Greeting);
         }
         self.sending = self.receiving;
-        self.sequence = self.sequence.wrapping_add(1);
         self.trace(TranscriptEntry::Tls);
         Ok(())
     }

@@ -114,18 +114,21 @@ impl Outgoing {
         };
         let announced = chunk.get(..chunks.left_in).unwrap_or(chunk);
         let part = self.encoder.encode(announced).map_err(Error::Body)?;
-        chunks.left_in = chunks.left_in.saturating_sub(part.consumed());
-        let left_out = chunks.left_out.checked_sub(part.len() as u64);
-        match left_out {
-            Some(left) if left == 0 || chunks.left_in > 0 => chunks.left_out = left,
-            // Other octets were given than those that were measured.
+        let left_in = chunks.left_in.saturating_sub(part.consumed());
+        match chunks.left_out.checked_sub(part.len() as u64) {
+            Some(left_out) if left_out == 0 || left_in > 0 => {
+                chunks.left_in = left_in;
+                chunks.left_out = left_out;
+                Ok(part)
+            }
+            // Other octets were given than those that were measured. The chunk remains begun: it cannot be taken back.
             _ => {
                 let supplied = self.encoder.octets_out();
-                let declared = supplied.saturating_add(left_out.unwrap_or(0));
-                return Err(Misuse::SizeMismatch { declared, supplied }.into());
+                let before = supplied.saturating_sub(part.len() as u64);
+                let declared = before.saturating_add(chunks.left_out);
+                Err(Misuse::SizeMismatch { declared, supplied }.into())
             }
         }
-        Ok(part)
     }
 
     /// What ends the body.
@@ -133,7 +136,7 @@ impl Outgoing {
         let supplied = self.encoder.octets_in();
         let announced = self.chunks.as_ref().map_or(0, |chunks| chunks.left_in as u64);
         let declared = self.size.unwrap_or(supplied.saturating_add(announced));
-        if supplied != declared || announced > 0 {
+        if supplied != declared {
             return Err(Misuse::SizeMismatch { declared, supplied }.into());
         }
         self.close().map_err(Error::Body)

@@ -34,7 +34,7 @@ impl Connection {
         if n == 0 {
             return Ok(());
         }
-        let in_body = self.pipeline.owed() > 0 && self.awaits_own_octets();
+        let in_body = self.awaits_own_octets();
         self.pipeline.advance(n).ok_or(Misuse::AdvancedTooFar)?;
         if in_body {
             self.sequence = self.sequence.wrapping_add(1);
@@ -114,9 +114,6 @@ impl Connection {
     fn announce(&mut self, announcement: &Announcement) -> CommandId {
         let Announcement { stage, end, line, octets } = announcement;
         let id = end.unwrap_or_else(|| self.pipeline.new_id());
-        if self.pipeline.front().is_none() {
-            self.sequence = self.sequence.wrapping_add(1);
-        }
         self.pipeline.push_chunk(id, *stage, line.as_slice(), *octets);
         let line = line.as_slice();
         self.trace(TranscriptEntry::Client(line.strip_suffix(b"\r\n").unwrap_or(line)));

@@ -451,22 +451,4 @@ impl Drop for Pipeline {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Not reached by any transport, and yet no panic, and no message told unsent that may have been sent.
-    #[test]
-    fn positions_stand_still_at_their_largest() {
-        let mut pipeline = Pipeline::new();
-        pipeline.accepted = u64::MAX - 3;
-        let id = pipeline.new_id();
-        pipeline.push_chunk(id, Stage::EndOfData, b"BDAT 5 LAST\r\n", 5);
-        let head = pipeline.take_head();
-        assert!(matches!(head, Head::Line { len: 13, .. }));
-        pipeline.lend(18);
-        assert!(!pipeline.front_left());
-        assert_eq!(pipeline.advance(18), Some(()));
-        assert!(pipeline.front_left() && pipeline.message_unanswered(0, 1));
-        assert_eq!(pipeline.advance(1), None, "nothing is on offer");
-    }
-}
+mod tests;

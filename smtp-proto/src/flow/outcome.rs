@@ -352,3 +352,6 @@ pub fn queue_id(reply: &Reply) -> Option<&str> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_.@+".contains(&b);
     (!id.is_empty() && id.len() <= 128 && id.bytes().all(legal)).then_some(id)
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,6 +238,8 @@ fn i08_required_extensions() {
     assert_eq!(of(MailParameters::new().hold(Hold::For(1)).unwrap()), [Extension::FutureRelease]);
     let raw = MailParameters::new().raw("SOLICIT", Some("org.example:ADV")).unwrap();
     assert!(!raw.is_empty());
+    let never = RcptParameters::new().notify(Notify::Never);
+    assert!(!never.is_empty());
     assert_eq!(of(raw), []);
 
     let of = |parameters: RcptParameters| parameters.required_extensions().collect::<Vec<_>>();
@@ -313,6 +315,7 @@ fn i02_i07_a_moment_is_a_moment_in_utc() {
         "0000-01-01T00:00:00Z",
         "9999-12-31T23:59:59Z",
         "2024-02-29T00:00:00Z",
+        "2026-04-30T00:00:00Z",
         "2000-02-29T00:00:00Z",
         "2016-12-31T23:59:60Z",
         "2026-08-03T12:00:00.0Z",
@@ -424,4 +427,13 @@ fn errors_name_the_fault_and_do_not_echo_the_text() {
     assert_eq!(error.to_string(), "envelope id empty or not printable ASCII at octet offset 6");
     let error = MailParameters::new().envid(&"a".repeat(101)).unwrap_err();
     assert_eq!(error.to_string(), "envelope id longer than 100 octets as xtext");
+}
+
+#[test]
+fn moments_that_are_the_same_hash_the_same() {
+    use std::hash::{BuildHasher, RandomState};
+    let state = RandomState::new();
+    let hash = |text: &str| state.hash_one(text.parse::<DateTime>().unwrap());
+    assert_eq!(hash("2026-08-03T12:00:00Z"), hash("2026-08-03T12:00:00.0Z"));
+    assert_ne!(hash("2026-08-03T12:00:00Z"), hash("2026-08-03T12:00:01Z"));
 }

@@ -322,6 +322,7 @@ fn mailboxes_that_are_not() {
         (r#""a\"#, (Kind::QuotedString, 3)),
         ("\"\\\u{e4}\"@b", (Kind::LocalPartCharacter, 2)),
         ("@a,@b:c@d", (Kind::SourceRoute, 0)),
+        ("@a:c", (Kind::EmptyLocalPart, 0)),
         ("<@a:c@d>", (Kind::SourceRoute, 1)),
         ("a@[1.2.3]", (Kind::AddressLiteral, 2)),
         ("a@[01.2.3.4]", (Kind::AddressLiteral, 2)),
@@ -382,4 +383,21 @@ fn every_short_string_over_the_special_characters_is_safe_or_refused() {
         }
     }
     assert!(accepted > 50, "{accepted}");
+}
+
+#[test]
+fn the_host_of_an_address_with_or_without_a_port() {
+    for (address, host) in [
+        ("mail.example:587", "mail.example"),
+        ("mail.example", "mail.example"),
+        ("mail.example:smtp", "mail.example:smtp"),
+        ("[::1]:25", "::1"),
+        ("[::1]", "::1"),
+        ("[::1", "[::1"),
+        ("::1", "::1"),
+        ("192.0.2.1:25", "192.0.2.1"),
+        ("", ""),
+    ] {
+        assert_eq!(host_of(address), host, "{address}");
+    }
 }

@@ -186,7 +186,7 @@ impl ReplyParser {
         if self.buffer.capacity().saturating_sub(self.buffer.len()) >= additional {
             return;
         }
-        if self.taken > 0 && self.taken >= unread / 4 {
+        if self.taken >= unread / 4 {
             // What was taken was in the buffer.
             #[allow(clippy::disallowed_methods)]
             self.buffer.drain(..self.taken);

@@ -43,6 +43,7 @@ fn read_by_reference(mut input: &[u8], limits: ReplyLimits) -> Transcript {
                 assert!(reply.lines().eq(owned.lines()));
                 assert_eq!(reply.enhanced(), owned.enhanced());
                 assert_eq!(reply.code(), owned.code());
+                assert_eq!(reply.text, owned.text().len(), "room for the text, and no more");
                 replies.push(owned.to_string());
                 input = &input[taken..];
             }
@@ -180,7 +181,7 @@ fn p04_first_digit_decides() {
     }
     for number in 200..=599 {
         let reply = one(format!("{number} x\r\n").as_bytes());
-        assert_eq!(reply.code().get(), number);
+        assert_eq!((reply.code().get(), u16::from(reply.code())), (number, number));
         let severities = [
             reply.is_positive_completion(),
             reply.is_positive_intermediate(),
@@ -317,6 +318,11 @@ fn p10_lines_and_octets_of_a_reply() {
     }
     let error = fails_at_the_last_octet(limits, &reply(101));
     assert_eq!(error, ReplyError::ReplyTooLong { limit: 100 });
+    // So is a reply of one line, which is read in another way.
+    let line = |octets: usize| [&line_of(octets - 2)[..], b"\r\n"].concat();
+    assert_eq!(read_with(limits, &line(100)).1, Ok(()));
+    let error = fails_at_the_last_octet(limits, &line(101));
+    assert_eq!(error, ReplyError::ReplyTooLong { limit: 100 });
 }
 
 #[test]
@@ -340,6 +346,23 @@ fn work(input: &[u8], piece: usize, limits: ReplyLimits) -> usize {
         while parser.next_reply().unwrap().is_some() {}
     }
     parser.work()
+}
+
+/// Without this the tests below could hold because nothing is counted.
+#[test]
+fn p11_every_octet_looked_at_is_counted() {
+    let mut parser = ReplyParser::default();
+    let mut told = |piece: &[u8]| {
+        parser.receive(piece).unwrap();
+        let _ = parser.next_reply().unwrap();
+        parser.work()
+    };
+    // For the end of a reply of one line, for the head, for the end of the line.
+    assert_eq!(told(b"250-"), 4 + 4 + 4);
+    // The head again, of which a fifth octet may be wanted; the rest once.
+    assert_eq!(told(b"a"), 12 + 5 + 1);
+    assert_eq!(told(b"\r\n250 b\r\n"), 18 + (5 + 2) + (5 + 7));
+    assert_eq!(told(b"250 c\r\n"), 37 + 6);
 }
 
 #[test]
@@ -471,11 +494,19 @@ fn l05_a_reply_is_shown_on_one_line() {
     let mut parser = ReplyParser::default();
     parser.receive(b"250 a\n\x1b").unwrap();
     assert!(format!("{parser:?}").contains(r"250 a\n\x1b"));
+    let ReplyError::MalformedCode { line } = error else { panic!("{error:?}") };
+    assert_eq!((line.to_string(), format!("{line:?}")), (r"\x1b".into(), r#""\x1b""#.into()));
+    let (by_reference, _) = ReplyRef::parse(b"250 a\x1b\r\n", &ReplyLimits::default()).unwrap().unwrap();
+    assert_eq!(format!("{by_reference:?}"), r#"ReplyRef("250 a\x1b\r\n")"#);
 }
 
 #[test]
 fn r07_memory_is_bounded_and_given_back() {
     let mut parser = ReplyParser::default();
+    parser.receive(b"250 a\r\n").unwrap();
+    let room = parser.capacity();
+    assert!(parser.next_reply().unwrap().is_some());
+    assert_eq!(parser.capacity(), room, "what a reply needs is kept for the next");
     for _ in 0..100 {
         parser.receive(&b"250-a\r\n250 b\r\n".repeat(1000)).unwrap();
         assert!(parser.capacity() <= 128 * 1024);

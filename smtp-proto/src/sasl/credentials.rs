@@ -160,7 +160,7 @@ impl Kind {
 /// A mechanism that has been chosen, and what it is chosen for.
 #[derive(Clone, Copy)]
 pub(crate) struct Choice<'c> {
-    name: &'static str,
+    pub(super) name: &'static str,
     kind: &'c Kind,
 }
 

@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn l07_ct_eq_agrees_with_equality() {
-        let cases: [&[u8]; 6] = [b"", b"a", b"b", b"ab", b"abc\0", b"abc"];
+        // Two differences must not cancel out, as those of `ab` and `ba` could.
+        let cases: [&[u8]; 7] = [b"", b"a", b"b", b"ab", b"ba", b"abc\0", b"abc"];
         for a in cases {
             for b in cases {
                 assert_eq!(Secret::from(a).ct_eq(b), a == b, "{a:?} {b:?}");

@@ -482,3 +482,24 @@ fn the_provided_methods_accept_the_server_and_cap_its_challenges() {
     assert_eq!(Bare.max_challenges(), 8);
     assert_eq!(Bare.error_detail(), None);
 }
+
+#[test]
+fn l01_debug_tells_what_a_thing_is_and_for_whom() {
+    let shown = [
+        format!("{:?}", Anonymous::new(USER)),
+        format!("{:?}", External::new(USER)),
+        format!("{:?}", Credentials::password(USER, PASSWORD)),
+        format!("{:?}", OAuthBearer::new(USER, "token", HOST)),
+        format!("{:?}", XOAuth2::new(USER, "token", HOST)),
+    ];
+    let expected = [
+        "Anonymous { .. }",
+        "External { .. }",
+        "Credentials { .. }",
+        "OAuthBearer { host: \"mail.example\", .. }",
+        "XOAuth2 { host: \"mail.example\", .. }",
+    ];
+    assert_eq!(shown, expected);
+    #[cfg(feature = "scram")]
+    assert_eq!(format!("{:?}", Nonce::from_entropy([7; 18])), "Nonce { .. }");
+}

@@ -105,6 +105,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::security::ChannelBindings;
+    use alloc::format;
     use alloc::vec::Vec;
 
     fn tlv(tag: u8, contents: &[u8]) -> Vec<u8> {
@@ -154,6 +156,7 @@ mod tests {
             (certificate(&pkcs_1(10), &nist(1)), Some(Hash::Sha256)),
             (certificate(&pkcs_1(10), &nist(2)), Some(Hash::Sha384)),
             (certificate(&pkcs_1(10), &nist(3)), Some(Hash::Sha512)),
+            (certificate(&pkcs_1(10), &nist(4)), Some(Hash::Sha224)),
             (certificate(&pkcs_1(10), &nist(9)), None),
             (certificate(&pkcs_1(10), &[]), None),
             (certificate(&[0x2b, 0x65, 0x70], &[]), None), // Ed25519
@@ -170,6 +173,17 @@ mod tests {
             };
             assert_eq!(end_point(&der).map(|hash| hash.len()), len);
         }
+    }
+
+    #[test]
+    fn a22_a_certificate_adds_its_binding_and_nothing_else() {
+        let der = certificate(&pkcs_1(11), &[0x05, 0x00]);
+        let exporter = || ChannelBindings::new().with_exporter([7; 32]);
+        let both = exporter().with_certificate(&der);
+        assert_eq!(both.exporter(), Some(&[7; 32][..]));
+        assert_eq!(both.server_end_point(), end_point(&der).as_deref());
+        assert_eq!(exporter().with_certificate(b"none"), exporter());
+        assert_eq!(format!("{both:?}"), "ChannelBindings { exporter: true, server_end_point: true }");
     }
 
     #[test]

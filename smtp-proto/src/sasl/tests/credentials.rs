@@ -61,6 +61,25 @@ fn a18_the_order_of_preference() {
     }
 }
 
+#[cfg(feature = "scram")]
+#[test]
+fn a22_without_a_nonce_scram_is_out_of_the_choice() {
+    let credentials = Credentials::password(USER, PASSWORD);
+    let security = tls(HOST);
+    let channel = ChannelBindings::new().with_exporter([7; 32]);
+    let none = ChannelBindings::new();
+    let choice = |bindings, nonce| {
+        let mut server = ServerInfo::new(HOST, &security);
+        server.mechanisms = Mechanisms("SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN");
+        server.channel_bindings = bindings;
+        credentials.choice(&server, nonce).map(|choice| choice.name)
+    };
+    assert_eq!(choice(&channel, true), Some("SCRAM-SHA-256-PLUS"));
+    assert_eq!(choice(&none, true), Some("SCRAM-SHA-256"));
+    assert_eq!(choice(&channel, false), Some("PLAIN"));
+    assert_eq!(choice(&none, false), Some("PLAIN"));
+}
+
 #[test]
 fn a03_chosen_mechanisms_are_bound_to_the_host() {
     let security = tls("b.example");

@@ -1,0 +1,106 @@
+//! What each error is called in a log, and what it says of a retry.
+
+#![allow(clippy::unwrap_used)]
+
+use alloc::string::ToString;
+
+use super::*;
+use crate::params::OutOfRange;
+use crate::reply::{ReplyCode, ReplyError};
+use crate::sasl::CredentialFault;
+
+fn reply(code: u16) -> Box<Reply> {
+    Box::new(Reply::new(ReplyCode::new(code).unwrap(), b"4.0.0 x"))
+}
+
+fn failed(code: u16) -> Error {
+    let reason = AuthenticationFailure::Credentials;
+    Error::AuthenticationFailed(AuthenticationFailed {
+        reply: reply(code),
+        reason,
+        cause: None,
+        detail: None,
+    })
+}
+
+#[test]
+fn what_an_error_says_of_a_retry() {
+    let refused = |code| Error::Refused { stage: Stage::Mail, reply: reply(code) };
+    let closed = Error::ServerClosed { stage: None, reply: reply(421) };
+    let lost = Error::Disconnected { stage: None, truncated: false, credentials_sent: false };
+    let unexpected = ProtocolError::UnexpectedReply { stage: Stage::Data, reply: reply(250) };
+    // (error, its reply, transient, permanent)
+    for (error, code, transient, permanent) in [
+        (refused(450), Some(450), true, false),
+        (refused(550), Some(550), false, true),
+        (failed(454), Some(454), true, false),
+        (failed(535), Some(535), false, true),
+        (closed, Some(421), true, false),
+        (lost, None, true, false),
+        (Error::Timeout(TimeoutPhase::DataBlock), None, true, false),
+        (Error::NotConnected, None, true, false),
+        (unexpected.into(), Some(250), false, false),
+        (Error::Abandoned, None, false, false),
+        (Error::TlsRequired, None, false, false),
+        (Misuse::NoBody.into(), None, false, false),
+    ] {
+        let told = error.reply().map(|reply| reply.code().get());
+        assert_eq!(
+            (told, error.is_transient(), error.is_permanent()),
+            (code, transient, permanent),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn what_went_wrong_is_told() {
+    let protocol = |error: ProtocolError| error.to_string();
+    let malformed = |stage| ProtocolError::Reply { stage, error: ReplyError::TooManyBlankLines };
+    let why = ReplyError::TooManyBlankLines;
+    assert_eq!(
+        protocol(malformed(Some(Stage::Mail))),
+        alloc::format!("the server's reply to MAIL is malformed: {why}")
+    );
+    assert_eq!(
+        protocol(malformed(None)),
+        alloc::format!("the server sent something that is no reply: {why}")
+    );
+    let unexpected = ProtocolError::UnexpectedReply { stage: Stage::Data, reply: reply(250) };
+    assert_eq!(protocol(unexpected), "the server answered DATA with 250 4.0.0 x, which is no answer to it");
+    assert_eq!(
+        protocol(ProtocolError::Premature(Stage::Data)),
+        "the server answered DATA before all of it was sent"
+    );
+
+    for (phase, told) in [
+        (TimeoutPhase::Reply(Stage::Greeting), "no greeting from the server"),
+        (TimeoutPhase::Reply(Stage::Mail), "no reply to MAIL"),
+        (TimeoutPhase::TlsHandshake, "the TLS handshake did not finish"),
+        (TimeoutPhase::BodySource, "the message body was not supplied"),
+        (TimeoutPhase::DataBlock, "the server took no more of the message body"),
+    ] {
+        assert_eq!(phase.to_string(), told);
+    }
+
+    let out_of_range = OutOfRange::DeliverBy { seconds: 5, minimum: 10 };
+    let told = "delivery within 5 seconds is asked for; the server takes 10 at the least";
+    assert_eq!((out_of_range.to_string(), Error::from(out_of_range).to_string()), (told.into(), told.into()));
+
+    for (error, told) in [
+        (MechanismError::UnexpectedChallenge, "unexpected challenge from the server"),
+        (MechanismError::ChallengeTooLong { limit: 5 }, "challenge longer than 5 octets"),
+        (
+            MechanismError::InvalidCredential { field: "user name", fault: CredentialFault::Nul },
+            "the user name contains NUL",
+        ),
+        // Names and reasons reach a log, and may come from somebody else.
+        (MechanismError::Other("a\nb".into()), "a\\nb"),
+        (
+            MechanismError::WrongHost { expected: "a\n".into(), actual: "b".into() },
+            "credentials for host \"a\\n\", but the connection is to \"b\"",
+        ),
+    ] {
+        assert_eq!(error.to_string(), told);
+    }
+}
