@@ -1,0 +1,123 @@
+//! What the pages say of the code is held against the code: each test that `README.md` names for a feature and
+//! `SECURITY.md` for a promise exists, and the table of limits shows the defaults.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use smtp_proto::command::{MAX_AUTH_LINE, MAX_LINE, MAX_MAIL_LINE};
+use smtp_proto::connection::{Config, Timeouts, TlsPolicy, Window};
+use smtp_proto::reply::ReplyLimits;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The page's section under this heading.
+fn section(page: &str, heading: &str) -> String {
+    let page = std::fs::read_to_string(root().join(page)).unwrap();
+    let rest = page.split(&format!("\n## {heading}\n")).nth(1).expect("the heading");
+    rest.split("\n## ").next().unwrap().to_owned()
+}
+
+/// Where a short name leads.
+fn file(name: &str) -> String {
+    match name.split_once('/') {
+        Some(_) => name.to_owned(),
+        None => format!("tests/tests/{name}.rs"),
+    }
+}
+
+/// The names between backquotes that look like `place::test`.
+fn named(table: &str) -> Vec<(&str, &str)> {
+    let quoted = table.split('`').skip(1).step_by(2);
+    quoted.filter_map(|name| name.rsplit_once("::").filter(|(_, test)| is_test(test))).collect()
+}
+
+fn is_test(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.contains('_')
+}
+
+fn assert_tests_exist(table: &str, at_least: usize) {
+    let named = named(table);
+    assert!(named.len() >= at_least, "only {} tests are named", named.len());
+    for (place, test) in named {
+        let path = root().join(file(place));
+        let source = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(source.contains(&format!("fn {test}(")), "{} has no {test}", path.display());
+    }
+}
+
+#[test]
+fn every_test_named_for_a_feature_exists() {
+    assert_tests_exist(&section("README.md", "Features"), 31);
+}
+
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let promises = section("SECURITY.md", "Promises");
+    assert_tests_exist(&promises, 40);
+    let rows = promises.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise |"));
+    for row in rows {
+        assert!(!named(row).is_empty(), "a promise without a test: {row}");
+    }
+}
+
+/// 65,536
+fn grouped(number: usize) -> String {
+    match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", grouped(number / 1000), number % 1000),
+    }
+}
+
+#[test]
+fn the_table_of_limits_shows_the_defaults() {
+    let table = section("SECURITY.md", "Limits and defaults");
+    let mut rows = 0;
+    let mut shows = |setting: &str, default: &str| {
+        let row = format!("| {default} | `{setting}` |");
+        assert!(table.contains(&row), "the table has no row that ends with {row}");
+        rows += 1;
+    };
+    let octets = |number| format!("{} octets", grouped(number));
+
+    let ReplyLimits { line, lines, reply, unread, kept, .. } = ReplyLimits::default();
+    shows("ReplyLimits::line", &octets(line));
+    shows("ReplyLimits::lines", &grouped(lines));
+    shows("ReplyLimits::reply", &octets(reply));
+    shows("ReplyLimits::unread", &octets(unread));
+    shows("ReplyLimits::kept", &octets(kept));
+
+    let window = Window::default();
+    shows("Window::commands", &grouped(window.commands));
+    shows("Window::octets", &octets(window.octets));
+    shows("Window::chunks", &grouped(window.chunks));
+    shows("Window::chunk_octets", &octets(window.chunk_octets));
+
+    let timeouts = Timeouts::default();
+    let seconds = |budget: Duration| format!("{} s", budget.as_secs());
+    for (name, budget) in [
+        ("connect", timeouts.connect),
+        ("greeting", timeouts.greeting),
+        ("hello", timeouts.hello),
+        ("tls", timeouts.tls),
+        ("auth", timeouts.auth),
+        ("mail", timeouts.mail),
+        ("rcpt", timeouts.rcpt),
+        ("data", timeouts.data),
+        ("data_block", timeouts.data_block),
+        ("body_source", timeouts.body_source),
+        ("data_termination", timeouts.data_termination),
+        ("rset", timeouts.rset),
+        ("quit", timeouts.quit),
+        ("other", timeouts.other),
+    ] {
+        shows(&format!("Timeouts::{name}"), &seconds(budget));
+    }
+    let lines = [MAX_LINE, MAX_MAIL_LINE, MAX_AUTH_LINE].map(grouped).join("; ");
+    assert!(table.contains(&format!("| {lines} octets |")), "{lines}");
+    assert_eq!(Config::new("mail.example").tls_policy(), TlsPolicy::Required);
+    shows("Config::tls", "required");
+    println!("limits: {rows} rows");
+}
