@@ -376,6 +376,7 @@ fn r04_a_server_that_stops_reading() {
     let silent = || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let (client_left, left) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {
             let (stream, _) = listener.accept().unwrap();
             let mut out = &stream;
@@ -388,10 +389,9 @@ fn r04_a_server_that_stops_reading() {
                 lines.next();
                 out.write_all(replies).unwrap();
             }
-            // Until the client has gone.
-            std::thread::sleep(Duration::from_secs(3));
+            let _ = left.recv();
         });
-        (address, thread)
+        (address, client_left, thread)
     };
     let mut timeouts = Timeouts::default();
     timeouts.data_block = Duration::from_millis(600);
@@ -404,7 +404,7 @@ fn r04_a_server_that_stops_reading() {
         [(to(), &b"hi\r\n"[..]), (to(), &large[..]), (to(), b"ho\r\n")].map(|message| (message, options))
     };
     let expected = ["accepted", "not sent", "not sent"];
-    let (address, thread) = silent();
+    let (address, client_left, thread) = silent();
     let since = Instant::now();
     let mut client = smtp_blocking::Client::connect(address, settings()).unwrap();
     let outcomes: Vec<_> = client
@@ -414,9 +414,11 @@ fn r04_a_server_that_stops_reading() {
         .collect();
     let words: Vec<_> = outcomes.iter().map(|o| told(o.as_ref().map(drop).map_err(|e| e.kind()))).collect();
     assert_eq!(words, expected);
-    assert!(since.elapsed() < Duration::from_millis(2500), "{:?}", since.elapsed());
+    // The default budget would be three minutes; a machine that is busy gets as long as it may need.
+    assert!(since.elapsed() < Duration::from_secs(60), "{:?}", since.elapsed());
+    drop(client_left);
     thread.join().unwrap();
-    let (address, thread) = silent();
+    let (address, client_left, thread) = silent();
     let since = Instant::now();
     runtime().block_on(async {
         let mut client = smtp_tokio::Client::connect(address, settings()).await.unwrap();
@@ -428,7 +430,9 @@ fn r04_a_server_that_stops_reading() {
             assert_eq!(told(outcome.as_ref().map(drop).map_err(|error| error.kind())), expected);
         }
     });
-    assert!(since.elapsed() < Duration::from_millis(2500), "{:?}", since.elapsed());
+    // The default budget would be three minutes; a machine that is busy gets as long as it may need.
+    assert!(since.elapsed() < Duration::from_secs(60), "{:?}", since.elapsed());
+    drop(client_left);
     thread.join().unwrap();
 }
 
