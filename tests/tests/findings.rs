@@ -3,12 +3,13 @@
 
 mod common;
 
-use common::config;
+use common::{BODY, FROM, config, hello};
 use smtp_proto::command::{AuthCommand, Command};
-use smtp_proto::connection::{Config, Connection, Event, Peer, Stage, TlsPolicy};
+use smtp_proto::connection::{Config, Connection, Event, Peer, Protocol, Stage, TlsPolicy};
 use smtp_proto::error::{Error, Misuse, ProtocolError};
-use smtp_proto::flow::{FinishData, Flow, Open, Quit, SendError, StartTls, Step};
+use smtp_proto::flow::{FinishData, Flow, Open, Quit, RecipientState, SendError, StartTls, Step};
 use smtp_proto::params::{MailParameters, RcptParameters};
+use smtp_tests::script::{Scenario, envelope};
 
 fn say(connection: &mut Connection, octets: &[u8]) {
     write(connection);
@@ -215,4 +216,22 @@ fn d14_nothing_is_added_to_a_message_that_was_taken_back() {
     connection.command(Command::Rset).unwrap();
     begin(&mut connection);
     connection.begin_chunks(data).unwrap();
+}
+
+/// INV7, S08: in LMTP each recipient's answer to the lone dot was told as its verdict on the message.
+#[test]
+fn inv7_nobody_has_a_message_that_was_taken_back() {
+    let script = format!(
+        "{}C: MAIL FROM:<alice@example.org>\nC: RCPT TO:<bob@example.net>\nC: DATA\nS: 550 no\nS: 250 ok\nS: 354 go\n\
+         C: .\nS: 250 ok\nC: RSET\nS: 250 ok\n",
+        hello(&["PIPELINING"]).replace("EHLO", "LHLO")
+    );
+    let lmtp = config(TlsPolicy::None).protocol(Protocol::Lmtp);
+    Scenario::new(lmtp).script(&*script).run(|session| {
+        session.open().unwrap();
+        let error = session.send(&envelope(FROM, &["bob@example.net"]), BODY).unwrap_err();
+        assert!(matches!(error, SendError::Rejected { stage: Stage::Mail, .. }), "{error:?}");
+        let [recipient] = error.recipients() else { panic!("{error:?}") };
+        assert_eq!((recipient.state, &recipient.verdict), (RecipientState::Refused, &None));
+    });
 }

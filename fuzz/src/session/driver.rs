@@ -248,6 +248,10 @@ impl<'s> Driver<'s> {
 
     fn write_too_far(&mut self) {
         let before = self.on_offer();
+        // What is held back because the server has begun to speak may be under way all the same.
+        if !self.ledger.replies.is_blank() {
+            return;
+        }
         let error = self.connection.advance_output(before + 1);
         if self.connection.failure().is_none() {
             assert_eq!(error, Err(Misuse::AdvancedTooFar.into()));
@@ -371,6 +375,7 @@ impl<'s> Driver<'s> {
         let policy = self.script.settings.tls == TlsPolicy::Opportunistic;
         self.ledger.no_auth =
             policy && matches!(start, Start::LogIn(_)) && !self.script.settings.secrets_in_clear();
+        self.ledger.by_flow = true;
         let due = self.connection.body_id().filter(|_| matches!(start, Start::FinishData));
         self.finishing = due.and(self.ledger.open);
         self.flow = Some(Running::start(start, &self.connection));
@@ -385,6 +390,7 @@ impl<'s> Driver<'s> {
         self.ask = Ask::Nothing;
         self.finishing = None;
         self.ledger.no_auth = false;
+        self.ledger.by_flow = false;
     }
 
     /// Does what the flow asked for. Returns whether it asked for anything.

@@ -84,6 +84,8 @@ pub(super) struct Ledger {
     pub(super) customs: Vec<Vec<u8>>,
     /// A flow is under way that must not authenticate in clear, whatever the mechanism.
     pub(super) no_auth: bool,
+    /// A flow is under way: nothing is said by hand.
+    pub(super) by_flow: bool,
     /// The latest reply heard: what it answered, and how often a reply was heard at all.
     pub(super) latest: Option<(Stage, u16)>,
     pub(super) heard: usize,
@@ -115,6 +117,7 @@ impl Ledger {
             bodies_left: 0,
             customs: Vec::new(),
             no_auth: false,
+            by_flow: false,
             latest: None,
             heard: 0,
             fatal: None,

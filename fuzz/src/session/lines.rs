@@ -183,7 +183,7 @@ impl Ledger {
         let offered = |keyword| assert!(self.offered.has(keyword), "{stage} without {keyword}");
         let idle = self.queue.is_empty();
         // By hand a caller may queue more than the server turns out to take; a flow does not.
-        let careful = open.is_some_and(|open| open.message.is_some()) && idle;
+        let careful = self.by_flow && open.is_some_and(|open| open.message.is_some()) && idle;
         match stage {
             Stage::Ehlo | Stage::Helo => assert!(!self.lmtp),
             Stage::Lhlo => assert!(self.lmtp),

@@ -40,6 +40,8 @@ pub(super) struct Transaction {
     end: Option<CommandId>,
     /// The replies to the end of the message: one, or in LMTP one for each recipient accepted.
     finals: Vec<Reply>,
+    /// What they answer is a lone dot, in place of the message.
+    taken_back: bool,
     first_long_line: Option<u64>,
     /// Decided, though replies may still be outstanding.
     verdict: Option<SendError>,
@@ -88,6 +90,7 @@ impl Transaction {
             refusal: None,
             end: None,
             finals: Vec::new(),
+            taken_back: false,
             first_long_line: None,
             verdict: None,
             reset: None,
@@ -215,6 +218,7 @@ impl Transaction {
             return Ok(());
         }
         connection.cancel_body()?;
+        self.taken_back = true;
         self.sent(connection);
         Ok(())
     }
@@ -383,7 +387,8 @@ impl Transaction {
     /// Each recipient's outcome; `rest` is that of those whom no reply of their own decides about.
     fn recipients(self, rest: RecipientState) -> Vec<RecipientOutcome> {
         let mut replies = self.replies.into_iter();
-        let mut finals = self.finals.into_iter().filter(|_| self.lmtp);
+        let (lmtp, taken_back) = (self.lmtp, self.taken_back);
+        let mut finals = self.finals.into_iter().filter(|_| lmtp && !taken_back);
         self.range
             .map(|_| {
                 let reply = replies.next();
