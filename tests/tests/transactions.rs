@@ -6,7 +6,7 @@ mod common;
 use common::{BODY, BODY_LINES, FROM, clear, hello};
 use smtp_proto::command::Command;
 use smtp_proto::connection::Stage;
-use smtp_proto::flow::{Body, Delivery, RecipientState, SendError, SendOptions, Transfer};
+use smtp_proto::flow::{Body, Delivery, RecipientPolicy, RecipientState, SendError, SendOptions, Transfer};
 use smtp_proto::params::MailParameters;
 use smtp_tests::script::envelope;
 
@@ -78,4 +78,47 @@ fn s13_replies_to_what_the_caller_left_unanswered_are_not_the_messages() {
         connection.command(Command::Rset).unwrap();
         session.send(&envelope(FROM, &["bob@example.net"]), BODY).unwrap();
     });
+}
+
+#[test]
+fn s10_of_several_refusals_one_that_may_pass_is_told() {
+    let names = ["a@example.net", "b@example.net", "c@example.net"];
+    for (codes, told) in [
+        (&[550, 551][..], 550),
+        (&[550, 450, 451], 450),
+        (&[450, 550], 450),
+        (&[451, 450], 451),
+        // RFC 5321 §4.5.3.1.10: as good as 452.
+        (&[550, 552, 450], 552),
+        (&[552, 550], 552),
+    ] {
+        let mut lines = format!("{MAIL}S: 250 ok\n");
+        for (name, code) in names.iter().zip(codes) {
+            lines += &format!("C: RCPT TO:<{name}>\nS: {code} x\n");
+        }
+        let error = send(&[], &format!("{lines}C: RSET\nS: 250 ok"), &names[..codes.len()], Transfer::Data)
+            .unwrap_err();
+        let SendError::Rejected { stage: Stage::Rcpt, reply, .. } = error else { panic!("{error:?}") };
+        assert_eq!(reply.code().get(), told, "{codes:?}");
+    }
+}
+
+#[test]
+fn s10_to_all_or_to_nobody_is_what_the_caller_says() {
+    let two = ["bob@example.net", "carol@example.net"];
+    let asked = format!(
+        "{}{MAIL}S: 250 ok\n{RCPT}S: 250 ok\nC: RCPT TO:<carol@example.net>\nS: 550 no\n",
+        hello(&[])
+    );
+    for (policy, rest) in [
+        (RecipientPolicy::All, "C: RSET\nS: 250 ok".into()),
+        (RecipientPolicy::Any, format!("C: DATA\nS: 354 go\n{BODY_LINES}S: 250 ok")),
+    ] {
+        let result = clear(&format!("{asked}{rest}")).run(|session| {
+            session.open().unwrap();
+            let options = SendOptions::default().recipients(policy);
+            session.send_with(&envelope(FROM, &two), Body::Whole(BODY), options, &[BODY])
+        });
+        assert_eq!(result.is_ok(), policy == RecipientPolicy::Any, "{result:?}");
+    }
 }
