@@ -122,3 +122,27 @@ fn s10_to_all_or_to_nobody_is_what_the_caller_says() {
         assert_eq!(result.is_ok(), policy == RecipientPolicy::Any, "{result:?}");
     }
 }
+
+/// Behind a RSET a MAIL does not come too early for anybody: 503 to it is a refusal.
+#[test]
+fn a_message_refused_behind_a_reset_is_not_begun_again() {
+    let group = format!("{MAIL}{RCPT}C: DATA\n");
+    let script = format!(
+        "{}{group}S: 250 ok\nS: 250 ok\nS: 554 no\nC: RSET\n{group}S: 250 ok\n{}C: RSET\nS: 250 ok",
+        hello(&["PIPELINING"]),
+        "S: 503 no\n".repeat(3),
+    );
+    clear(&script).run(|session| {
+        session.open().unwrap();
+        let message = (envelope(FROM, &["bob@example.net"]), BODY);
+        let outcomes = session.send_all(&[message.clone(), message], SendOptions::default(), false);
+        let stages: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| match outcome {
+                Err(SendError::Rejected { stage, .. }) => *stage,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(stages, [Stage::Data, Stage::Mail]);
+    });
+}
