@@ -36,6 +36,8 @@ mod mechanisms;
 mod outcome;
 #[path = "../tests/parameters.rs"]
 mod parameters;
+#[path = "../tests/plan.rs"]
+mod plan;
 #[path = "../tests/quirks.rs"]
 mod quirks;
 #[path = "../tests/recipients.rs"]
@@ -50,5 +52,7 @@ mod sequencing;
 mod time;
 #[path = "../tests/tls.rs"]
 mod tls;
+#[path = "../tests/transactions.rs"]
+mod transactions;
 #[path = "../tests/verbs.rs"]
 mod verbs;

@@ -314,13 +314,15 @@ fn a_batch_counts_what_it_has_and_goes_on_counting_once_it_is_broken() {
     connection.abandon();
     assert_eq!(batch.poll(&mut connection).map(drop), Err(Error::Abandoned));
     // What is handed in then has its outcome at once.
+    let somebody = Envelope::from_strs(FROM, &["bob@example.net"]).unwrap();
     for decided in 4..=6 {
         assert_eq!((batch.outcomes(), batch.undecided()), (decided, 0));
-        push(&mut batch);
+        assert!(batch.wants_message());
+        batch.push(somebody.clone(), Body::Whole(b""), SendOptions::default());
     }
-    let causes: Vec<Error> = std::iter::from_fn(|| batch.next_outcome())
-        .map(|outcome| outcome.unwrap_err().cause().unwrap().clone())
-        .collect();
+    let errors: Vec<_> = std::iter::from_fn(|| batch.next_outcome()).map(Result::unwrap_err).collect();
+    assert!(errors.iter().map(|error| error.recipients().len()).eq([0, 0, 0, 0, 1, 1, 1]));
+    let causes: Vec<Error> = errors.iter().map(|error| error.cause().unwrap().clone()).collect();
     assert_eq!(causes[..4], vec![Error::from(Misuse::NoRecipient); 4]);
     assert_eq!(causes[4..], vec![Error::Abandoned; 3]);
 }

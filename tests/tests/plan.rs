@@ -24,7 +24,10 @@ fn send(
         session.open().unwrap();
         match session.send_with(to, body, options, &[b"\xffa\r\n"]) {
             Ok(_) => Ok(()),
-            Err(SendError::NotSent { cause, .. }) => Err(cause),
+            Err(SendError::NotSent { cause, recipients }) => {
+                assert_eq!(recipients.len(), to.recipients.len());
+                Err(cause)
+            }
             Err(other) => panic!("{other:?}"),
         }
     })

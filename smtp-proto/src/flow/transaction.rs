@@ -108,7 +108,7 @@ impl Transaction {
             self.watch_body(connection);
         }
         let sent = self.progress == Progress::Sent;
-        if sent && self.end.is_none() && self.reset.is_none() && !self.was_never_open() {
+        if sent && self.end.is_none() && self.reset.is_none() {
             self.reset = Some(connection.command(Command::Rset)?);
         }
         Ok(sent)
@@ -283,11 +283,6 @@ impl Transaction {
     /// Whether all of it is queued.
     pub(super) fn is_sent(&self) -> bool {
         self.progress == Progress::Sent
-    }
-
-    /// Whether the server refused MAIL before anything was queued behind it.
-    fn was_never_open(&self) -> bool {
-        self.asked == 0 && matches!(self.verdict, Some(SendError::Rejected { stage: Stage::Mail, .. }))
     }
 
     /// Whether the command of this id came before it: a caller may have left others unanswered.
