@@ -313,7 +313,7 @@ impl<'s> Driver<'s> {
                     self.ledger.bodies.supply(id, &octets[taken..taken + part.consumed()]);
                     taken += part.consumed();
                     if self.connection.body_id() != Some(id) {
-                        self.ledger.bodies.end(id);
+                        self.body_ended(id);
                     }
                 }
                 Err(error) => {
@@ -326,18 +326,27 @@ impl<'s> Driver<'s> {
         taken
     }
 
+    fn body_ended(&mut self, id: CommandId) {
+        self.ledger.bodies.end(id, self.connection.output());
+    }
+
     fn finish_body(&mut self) {
         self.drop_flow();
         match self.connection.finish_body() {
-            Ok(id) => self.ledger.bodies.end(id),
+            Ok(id) => self.body_ended(id),
             Err(error) => self.journal.push(Entry::Refused(error)),
         }
     }
 
     fn cancel_body(&mut self) {
         self.drop_flow();
-        if let Err(error) = self.connection.cancel_body() {
-            self.journal.push(Entry::Refused(error));
+        let id = self.connection.body_id();
+        let before = self.connection.output().len();
+        match self.connection.cancel_body() {
+            // Under BDAT nothing is said.
+            Ok(()) if self.connection.output().len() > before => self.body_ended(id.expect("a body was due")),
+            Ok(()) => {}
+            Err(error) => self.journal.push(Entry::Refused(error)),
         }
     }
 
@@ -381,7 +390,7 @@ impl<'s> Driver<'s> {
         self.flow = Some(Running::start(start, &self.connection));
         self.pump();
         if let Some(id) = due.filter(|id| self.connection.body_id() != Some(*id)) {
-            self.ledger.bodies.end(id);
+            self.body_ended(id);
         }
     }
 
@@ -424,7 +433,7 @@ impl<'s> Driver<'s> {
             self.connection.fail_body();
         } else if rest.is_empty() || (offset > 0 && message.supply == Supply::EndsEarly) {
             if self.connection.finish_body().is_ok() {
-                self.ledger.bodies.end(id);
+                self.body_ended(id);
             }
         } else {
             let taken = self.body(&rest[..rest.len().min(message.piece)]);
