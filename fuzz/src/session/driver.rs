@@ -230,12 +230,13 @@ impl<'s> Driver<'s> {
         for piece in self.pieces(taken.len()) {
             assert_eq!(self.connection.advance_output(piece.len()), Ok(()));
             self.lent.drain(..piece.len().min(self.lent.len()));
-            let left = self.lent.len() + self.connection.output().len();
-            assert_eq!(left, octets.len() - piece.end, "what is left is the rest");
             self.ledger.wrote(&taken[piece]);
         }
-        let rest = &octets[taken.len()..];
-        assert!(self.lent.iter().chain(self.connection.output()).eq(rest), "what is left is the rest");
+        // Lines behind a part that are held back while the server has begun to speak come to light with it.
+        if self.ledger.replies.is_blank() {
+            let rest = &octets[taken.len()..];
+            assert!(self.lent.iter().chain(self.connection.output()).eq(rest), "what is left is the rest");
+        }
         if !taken.is_empty() {
             self.journal.push(Entry::Wrote(taken.to_vec()));
         }
