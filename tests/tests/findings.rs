@@ -5,7 +5,7 @@ mod common;
 
 use common::{BODY, FROM, config, hello};
 use smtp_proto::command::{AuthCommand, Command};
-use smtp_proto::connection::{Config, Connection, Event, Peer, Protocol, Stage, TlsPolicy};
+use smtp_proto::connection::{Config, Connection, Event, Peer, Protocol, Quirks, Stage, TlsPolicy};
 use smtp_proto::error::{Error, Misuse, ProtocolError};
 use smtp_proto::flow::{FinishData, Flow, Open, Quit, RecipientState, SendError, StartTls, Step};
 use smtp_proto::params::{MailParameters, RcptParameters};
@@ -87,6 +87,18 @@ fn inv5_garbage_behind_the_greeting_answers_nothing() {
         "{errors:?}"
     );
     assert_eq!(errors[0], errors[1]);
+}
+
+/// INV5: that HELO is forced where TLS is required was told, or not, as the greeting came alone, or not.
+#[test]
+fn inv5_forced_helo_is_refused_whatever_is_behind_the_greeting() {
+    let quirks = Quirks::new().force_helo();
+    for said in [&b"220 hi\r\n"[..], b"220 hi\r\n?"] {
+        let config = config(TlsPolicy::Required).quirks(quirks.clone());
+        let mut connection = Connection::new(config, Peer::Remote);
+        connection.receive(said);
+        assert_eq!(Open::new().poll(&mut connection).map(drop), Err(Misuse::HeloWithoutTls.into()));
+    }
 }
 
 /// INV5: QUIT forgives what answers it, not what came before it has left.

@@ -10,6 +10,8 @@ pub(super) struct Supplied {
     pub(super) octets: Vec<u8>,
     /// The caller has said that there is no more, or supplied all that was declared.
     pub(super) ended: bool,
+    /// What ends it is a dot, and not a chunk.
+    dot: bool,
 }
 
 /// In the order in which they were begun, which is that of the wire.
@@ -23,15 +25,18 @@ impl Bodies {
         self.of(id).octets.extend_from_slice(octets);
     }
 
-    pub(super) fn end(&mut self, id: CommandId) {
-        self.of(id).ended = true;
+    /// There is no more of it; `output` is what then waits to leave.
+    pub(super) fn end(&mut self, id: CommandId, output: &[u8]) {
+        let body = self.of(id);
+        body.ended = true;
+        body.dot = output.ends_with(b".\r\n");
     }
 
     fn of(&mut self, id: CommandId) -> &mut Supplied {
         let id = Some(id);
         if self.bodies.last().is_none_or(|last| last.id != id) {
             assert!(self.bodies.iter().all(|body| body.id != id), "one body is not begun twice");
-            self.bodies.push(Supplied { id, octets: Vec::new(), ended: false });
+            self.bodies.push(Supplied { id, octets: Vec::new(), ended: false, dot: false });
         }
         self.bodies.last_mut().expect("just pushed")
     }
@@ -43,9 +48,9 @@ impl Bodies {
     /// A lone dot has left as the `nth`: the caller gave nothing, or a flow took the message back by itself.
     /// Returns whether it was a flow.
     pub(super) fn lone_dot(&mut self, nth: usize) -> bool {
-        let given = self.bodies.get(nth).is_some_and(|body| body.ended && body.octets.is_empty());
+        let given = self.bodies.get(nth).is_some_and(|body| body.dot && body.octets.is_empty());
         if !given {
-            self.bodies.insert(nth, Supplied { id: None, octets: Vec::new(), ended: true });
+            self.bodies.insert(nth, Supplied { id: None, octets: Vec::new(), ended: true, dot: true });
         }
         !given
     }

@@ -35,17 +35,20 @@ impl Offered {
             .any(|listed| listed.eq_ignore_ascii_case(name))
     }
 
-    /// A number behind a keyword, or behind a keyword and a name; unless it is 0.
+    /// The number that is all there is behind a keyword, or behind a keyword and a name; unless it is 0.
     pub(super) fn number(&self, keyword: &str, name: &str) -> Option<u64> {
         let (_, parameters) = self.lines.iter().rfind(|(listed, _)| listed == keyword)?;
-        let values = parameters.split([' ', '\t']).filter_map(|parameter| {
-            let value = match name {
-                "" => parameter,
-                name => parameter.split_once('=').filter(|(given, _)| given.eq_ignore_ascii_case(name))?.1,
-            };
-            let digits = !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_digit());
-            digits.then(|| value.parse().ok()).flatten().filter(|&number| number != 0)
-        });
-        values.min()
+        let digits = |value: &str| {
+            let known = !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_digit());
+            known.then(|| value.parse().ok()).flatten().filter(|&number| number != 0)
+        };
+        if name.is_empty() {
+            return digits(parameters);
+        }
+        let pairs = parameters.split([' ', '\t']).filter_map(|parameter| parameter.split_once('='));
+        pairs
+            .filter(|(given, _)| given.eq_ignore_ascii_case(name))
+            .filter_map(|(_, value)| digits(value))
+            .min()
     }
 }

@@ -172,8 +172,8 @@ impl Ledger {
             return;
         }
         self.queue.pop_front();
-        // 421 to MAIL is a refusal of the message like any other.
-        if self.fatal.is_none() || (stage == Stage::Mail && said.code == 421) {
+        // A refusal is one though it ends the session: 421 to MAIL, 530 to a chunk.
+        if self.fatal.is_none() || (matches!(stage, Stage::Mail | Stage::Bdat) && is_negative(said.code)) {
             self.take_effect(stage, transaction, said.code, reply);
         }
     }

@@ -1,7 +1,7 @@
 //! The client's octets, read as a strict server reads them: one clean line after the other, and messages between
 //! (INV3, INV4), each allowed where it stands by what was offered and answered (RFC 2920, RFC 3207, RFC 5321 §4.1.4).
 
-use smtp_proto::connection::{Stage, TlsPolicy};
+use smtp_proto::connection::{Stage, TlsPolicy, Window};
 
 use super::bodies::{repaired, unstuffed};
 use super::capabilities::Offered;
@@ -182,8 +182,10 @@ impl Ledger {
         let closed = open.is_none_or(|open| open.mail.is_some_and(is_negative));
         let offered = |keyword| assert!(self.offered.has(keyword), "{stage} without {keyword}");
         let idle = self.queue.is_empty();
-        // By hand a caller may queue more than the server turns out to take; a flow does not.
-        let careful = self.by_flow && open.is_some_and(|open| open.message.is_some()) && idle;
+        // By hand a caller may queue more than the server turns out to take, and a full window holds lines back until
+        // they are of no use; else a flow says nothing in vain.
+        let roomy = self.window == Window::default() && self.by_flow;
+        let careful = idle && roomy && open.is_some_and(|open| open.message.is_some());
         match stage {
             Stage::Ehlo | Stage::Helo => assert!(!self.lmtp),
             Stage::Lhlo => assert!(self.lmtp),

@@ -132,13 +132,14 @@ impl Flow for Hello {
             let id = match self.sent {
                 Some(id) => id,
                 None => {
-                    super::exchange::hear(connection)?;
-                    let name = connection.client_name();
                     let config = connection.config();
                     let forced = config.quirks.forces_helo() && !config.is_lmtp();
-                    if forced && !may_do_without_tls(connection) {
+                    // Whatever the server has said behind its greeting, this is what is wrong.
+                    if forced && !may_do_without_tls(connection) && connection.failure().is_none() {
                         return Err(Misuse::HeloWithoutTls.into());
                     }
+                    super::exchange::hear(connection)?;
+                    let name = connection.client_name();
                     let command = match self.refused {
                         _ if connection.config().is_lmtp() => Command::Lhlo(&name),
                         None if !forced => Command::Ehlo(&name),
