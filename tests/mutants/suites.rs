@@ -22,6 +22,10 @@ mod connection_by_hand;
 mod corpus;
 #[path = "../tests/data.rs"]
 mod data;
+#[path = "../tests/findings.rs"]
+mod findings;
+#[path = "../tests/goodbye.rs"]
+mod goodbye;
 #[path = "../tests/injection.rs"]
 mod injection;
 #[path = "../tests/invariants.rs"]

@@ -227,7 +227,9 @@ fn d09_a_body_is_no_more_than_what_mail_declared() {
                 continue;
             }
             match expected {
-                Ok(()) => drop(connection.command(Command::Data(data(kind))).unwrap()),
+                Ok(()) => {
+                    connection.command(Command::Data(data(kind))).unwrap();
+                }
                 Err(extension) => {
                     refused(&mut connection, Command::Data(data(kind)), Error::Unsupported(extension));
                 }

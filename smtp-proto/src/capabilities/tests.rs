@@ -357,7 +357,7 @@ fn masked_never_widened() {
         masked.mask(keyword);
         assert_eq!(masked, full, "{keyword:?}");
     }
-    assert!(!full.auth_mechanisms().is_empty());
+    assert!(!full.is_empty() && !full.auth_mechanisms().is_empty());
     let mut masked = full.clone();
     masked.mask("AUTH");
     assert!(masked.auth_mechanisms().is_empty());
