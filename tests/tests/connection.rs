@@ -12,7 +12,7 @@ use smtp_proto::capabilities::Extension;
 use smtp_proto::command::{AuthCommand, Command, DataCommand};
 use smtp_proto::connection::{Config, Connection, Peer, Stage, TimeoutPhase, Timeouts, TlsPolicy};
 use smtp_proto::error::{Error, Misuse, ProtocolError};
-use smtp_proto::flow::{Batch, Body, Envelope, Flow, Open, SendOptions, Step};
+use smtp_proto::flow::{Batch, Body, Envelope, Flow, Open, Send, SendOptions, Step, Transfer};
 use smtp_proto::params::{MailParameters, RcptParameters};
 use smtp_proto::path::ReversePath;
 
@@ -327,4 +327,26 @@ fn a_batch_counts_what_it_has_and_goes_on_counting_once_it_is_broken() {
     let causes: Vec<Error> = errors.iter().map(|error| error.cause().unwrap().clone()).collect();
     assert_eq!(causes[..4], vec![Error::from(Misuse::NoRecipient); 4]);
     assert_eq!(causes[4..], vec![Error::Abandoned; 3]);
+}
+
+/// What leaves of a stream of this size before the server has said anything to its recipients.
+fn eagerly(size: u64, transfer: Transfer) -> (bool, String) {
+    let mut connection = ready(TlsPolicy::None, &["PIPELINING", "CHUNKING"]);
+    let envelope = Envelope::from_strs(FROM, &["bob@example.net"]).unwrap();
+    let body = Body::Stream { kind: BodyKind::SevenBit, size: Some(size) };
+    let mut send = Send::new(&envelope, body, SendOptions::default().transfer(transfer));
+    let step = send.poll(&mut connection).unwrap();
+    let last = String::from_utf8(connection.output().to_vec()).unwrap();
+    (matches!(step, Step::SupplyBody { .. }), last.lines().last().unwrap().to_owned())
+}
+
+#[test]
+fn sizes_at_which_a_message_is_sent_in_another_way() {
+    let rcpt = "RCPT TO:<bob@example.net>".to_owned();
+    // A quarter of a mebibyte is sent without waiting for what is said of its recipients; more is not.
+    assert_eq!(eagerly(256 * 1024, Transfer::Chunks), (true, rcpt.clone()));
+    assert_eq!(eagerly(256 * 1024 + 1, Transfer::Chunks), (false, rcpt.clone()));
+    // A stream of 64 KiB goes in chunks of its own accord; a longer one after DATA.
+    assert_eq!(eagerly(64 * 1024, Transfer::Automatic), (true, rcpt));
+    assert_eq!(eagerly(64 * 1024 + 1, Transfer::Automatic), (false, "DATA".to_owned()));
 }
