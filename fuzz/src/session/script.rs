@@ -63,7 +63,8 @@ pub(super) enum Operation<'i> {
     Drop,
 }
 
-/// A flow to be started.
+/// A flow to be started, by the flow's own name.
+#[allow(clippy::enum_variant_names)]
 #[derive(Debug)]
 pub(super) enum Start {
     Open,
