@@ -102,7 +102,8 @@ pub enum Error {
     BodySource,
     /// The caller gave the exchange up, or was cancelled in the middle of it.
     Abandoned,
-    /// The connection broke earlier; the first error said why.
+    /// The connection broke earlier; the first error said why. Nothing is wrong with what was asked: another
+    /// connection may do it.
     Poisoned,
 }
 

@@ -41,7 +41,22 @@ use crate::{Error, Message, SendError, Stream};
 /// A future dropped before its first poll has done nothing. One dropped later, before it was done, has closed
 /// the connection: the next call returns [`Poisoned`](smtp_proto::Error::Poisoned), so that no reply is ever
 /// taken for that of another command. What is known then is still to be had: [`connection`](Self::connection),
-/// and [`may_have_been_delivered`](Self::may_have_been_delivered) of a message that was being sent.
+/// and [`may_have_been_delivered`](Self::may_have_been_delivered) of a message that was being sent. Ask that before
+/// anything else: an error of a later attempt is about that attempt alone.
+///
+/// ```no_run
+/// # async fn example(client: &mut smtp_tokio::Client, envelope: &smtp_proto::flow::Envelope) {
+/// # let message = b"";
+/// use std::time::Duration;
+///
+/// match tokio::time::timeout(Duration::from_secs(60), client.send(envelope, message)).await {
+///     Ok(Ok(delivery)) => println!("accepted: {}", delivery.reply),
+///     Ok(Err(error)) => println!("{error}"),
+///     Err(_) if client.may_have_been_delivered() => println!("it may have been delivered"),
+///     Err(_) => println!("not sent; another connection can try again"),
+/// }
+/// # }
+/// ```
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -6,8 +6,8 @@ use std::ops::Deref;
 
 /// A failure, with the I/O error that led to it where there is one.
 ///
-/// It dereferences to the core's error, so its methods are at hand: `error.is_transient()`,
-/// `error.is_safe_to_retry()`, `error.reply()`.
+/// It dereferences to the core's error, so its methods are at hand: `error.is_safe_to_retry()`,
+/// `error.is_transient()`, `error.reply()`.
 #[derive(Debug)]
 pub struct Error<E = smtp_proto::Error> {
     kind: E,
@@ -24,7 +24,8 @@ pub struct Error<E = smtp_proto::Error> {
 ///     match error.kind() {
 ///         Outcome::Rejected { .. } if error.is_transient() => "the server said: later",
 ///         Outcome::Rejected { .. } => "the server said no",
-///         Outcome::NotSent { .. } => "safe to send again",
+///         Outcome::NotSent { cause, .. } if cause.is_fatal() => "send it again on another connection",
+///         Outcome::NotSent { .. } => "mend the cause first",
 ///         Outcome::Unknown { .. } => "it may have been delivered: ask before sending it again",
 ///     }
 /// }

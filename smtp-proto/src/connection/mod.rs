@@ -148,7 +148,9 @@ type Transcript = Box<dyn FnMut(TranscriptEntry<'_>) + Send + Sync>;
 ///
 /// ```compile_fail
 /// // A04: nobody else can claim that TLS is up.
-/// let forged = smtp_proto::connection::TlsUpgrade { host: "mail.example".into() };
+/// fn forged(real: smtp_proto::connection::TlsUpgrade) -> smtp_proto::connection::TlsUpgrade {
+///     smtp_proto::connection::TlsUpgrade { ..real }
+/// }
 /// ```
 #[derive(Debug)]
 #[must_use = "the connection waits for the TLS handshake"]

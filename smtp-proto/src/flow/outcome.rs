@@ -117,6 +117,20 @@ impl RecipientOutcome {
 }
 
 /// Why a message was not delivered, or is not known to be. There is no fourth case, and none will be added.
+///
+/// # What to do with it
+///
+/// | outcome | send it again? |
+/// |---|---|
+/// | `Rejected`, [`is_transient`](Self::is_transient) | later |
+/// | `Rejected` otherwise | no: tell the sender |
+/// | `NotSent`, its cause [`is_fatal`](Error::is_fatal) | on another connection; this one is lost |
+/// | `NotSent` otherwise | not before the cause is mended: an extension is missing, the message is too large |
+/// | `Unknown` | only where twice is better than not at all; `is_transient` holds here too and does not say otherwise |
+/// | `Ok`, with recipients refused or not sent to | to those alone whose outcome [`is_transient`](RecipientOutcome::is_transient) or whose state is [`NotSent`](RecipientState::NotSent), in an envelope of their own |
+///
+/// An error is about its own attempt: it does not say what became of one that was
+/// [dropped](crate::Connection::may_have_been_delivered) half way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendError {
     /// The server refused the sender, every recipient, DATA, or the message itself. It does not have it.
@@ -125,7 +139,7 @@ pub enum SendError {
         stage: Stage,
         /// The server's words. Of several refused recipients: a transient refusal before a permanent one.
         reply: Box<Reply>,
-        /// What became of each recipient, as far as the server said.
+        /// What became of each recipient, as far as the server said; empty if none was asked about.
         recipients: Vec<RecipientOutcome>,
     },
     /// The end of the message never left, or the server went away with a definite refusal: it certainly does
@@ -135,7 +149,7 @@ pub enum SendError {
     NotSent {
         /// What went wrong.
         cause: Error,
-        /// What became of each recipient, as far as the server said.
+        /// What became of each recipient, as far as the server said; empty if none was asked about.
         recipients: Vec<RecipientOutcome>,
     },
     /// The whole message left and no verdict came. It may have been delivered.
@@ -223,7 +237,8 @@ impl SendError {
         }
     }
 
-    /// Whether the same message may be taken later.
+    /// Whether the same message may be taken later: by the server's word, or because a connection was lost. It says
+    /// nothing about whether the message has been taken already: see [`is_safe_to_retry`](Self::is_safe_to_retry).
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -244,7 +259,8 @@ impl SendError {
         }
     }
 
-    /// Whether sending the message again cannot deliver it twice: everything but [`Unknown`](Self::Unknown).
+    /// Whether sending the message again cannot deliver it twice: everything but [`Unknown`](Self::Unknown). Whether it
+    /// would be any use is another question, which the table above answers.
     #[must_use]
     pub fn is_safe_to_retry(&self) -> bool {
         !matches!(self, Self::Unknown { .. })
