@@ -6,6 +6,7 @@ mod client;
 mod compare;
 mod line;
 mod outcome_model;
+mod splits;
 mod transcripts;
 
 use std::sync::Mutex;
