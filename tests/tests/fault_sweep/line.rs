@@ -89,12 +89,7 @@ impl<'t> Line<'t> {
         Self::begin(name, turns, None, split)
     }
 
-    fn begin(
-        name: &'t str,
-        turns: &'t [Turn],
-        fault: Option<(Place, Fault)>,
-        split: Option<Split>,
-    ) -> Self {
+    fn begin(name: &'t str, turns: &'t [Turn], fault: Option<(Place, Fault)>, split: Option<Split>) -> Self {
         let mut line = Self {
             name,
             turns,
