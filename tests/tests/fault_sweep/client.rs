@@ -79,6 +79,10 @@ pub enum Cut {
     Whole,
     /// One octet a read and a write.
     Octets,
+    /// One octet a read.
+    Reads,
+    /// One octet a write.
+    Writes,
 }
 
 pub struct Client<'t> {
@@ -216,8 +220,8 @@ impl Client<'_> {
         }
         let rest = &self.inbox[self.read..];
         let octets = match self.cut {
-            Cut::Whole => rest,
-            Cut::Octets => &rest[..rest.len().min(1)],
+            Cut::Whole | Cut::Writes => rest,
+            Cut::Octets | Cut::Reads => &rest[..rest.len().min(1)],
         };
         if octets.is_empty() {
             return false;
@@ -230,7 +234,7 @@ impl Client<'_> {
 
     /// What arrived together with the last reply is judged before the connection is put away.
     fn hear_the_rest(&mut self) {
-        while self.hear() {
+        while self.hear() || self.line.catches_up() {
             while self.connection.poll_event().is_ok_and(|event| event.is_some()) {}
         }
         while self.connection.poll_event().is_ok_and(|event| event.is_some()) {}
@@ -238,8 +242,8 @@ impl Client<'_> {
 
     fn portion(&self, octets: usize) -> usize {
         match self.cut {
-            Cut::Whole => octets,
-            Cut::Octets => octets.min(1),
+            Cut::Whole | Cut::Reads => octets,
+            Cut::Octets | Cut::Writes => octets.min(1),
         }
     }
 
@@ -281,6 +285,9 @@ impl Client<'_> {
     }
 
     fn wait(&mut self) {
+        if self.line.catches_up() {
+            return;
+        }
         match self.line.wait() {
             Met::End => self.connection.receive_eof(),
             Met::Silence => {

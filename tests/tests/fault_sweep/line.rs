@@ -34,6 +34,16 @@ pub enum Fault {
     Says(&'static str),
 }
 
+/// Where what is said is cut in two: so many octets into the stream of one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// The transport takes so many octets of the client, and the rest at the next write.
+    Client(usize),
+    /// So many octets of the server come, and the rest with the next read. `late`: not before the client has nothing
+    /// left to do but to wait.
+    Server { at: usize, late: bool },
+}
+
 /// What a client that waits meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Met {
@@ -61,13 +71,25 @@ pub struct Line<'t> {
     server: usize,
     fault: Option<(Place, Fault)>,
     struck: bool,
+    split: Option<Split>,
     state: State,
     segment: Vec<u8>,
+    /// What the server has said behind the split, and has not come yet.
+    held: Vec<u8>,
     pub facts: Facts,
 }
 
 impl<'t> Line<'t> {
     pub fn new(name: &'t str, turns: &'t [Turn], fault: Option<(Place, Fault)>) -> Self {
+        Self::begin(name, turns, fault, None)
+    }
+
+    /// Nothing goes wrong on it, but what is said is cut.
+    pub fn split(name: &'t str, turns: &'t [Turn], split: Option<Split>) -> Self {
+        Self::begin(name, turns, None, split)
+    }
+
+    fn begin(name: &'t str, turns: &'t [Turn], fault: Option<(Place, Fault)>, split: Option<Split>) -> Self {
         let mut line = Self {
             name,
             turns,
@@ -77,8 +99,10 @@ impl<'t> Line<'t> {
             server: 0,
             fault,
             struck: false,
+            split,
             state: State::Sound,
             segment: Vec::new(),
+            held: Vec::new(),
             facts: Facts::default(),
         };
         line.arrive();
@@ -112,7 +136,7 @@ impl<'t> Line<'t> {
                             self.segment.extend_from_slice(&octets[here..]);
                         }
                     }
-                    None => self.segment.extend_from_slice(octets),
+                    None => self.says(octets),
                 }
                 self.server += octets.len();
                 if self.state == State::Sound {
@@ -122,6 +146,17 @@ impl<'t> Line<'t> {
             Some(Turn::Client(_)) => self.strike_client(),
             Some(Turn::Tls) | None => {}
         }
+    }
+
+    /// The server says this, all of it on one side of the split or some on each.
+    fn says(&mut self, octets: &[u8]) {
+        let here = match self.split {
+            _ if !self.held.is_empty() => 0,
+            Some(Split::Server { at, .. }) if at >= self.server => (at - self.server).min(octets.len()),
+            Some(_) | None => octets.len(),
+        };
+        self.segment.extend_from_slice(&octets[..here]);
+        self.held.extend_from_slice(&octets[here..]);
     }
 
     fn strike_client(&mut self) {
@@ -150,8 +185,16 @@ impl<'t> Line<'t> {
         std::mem::take(&mut self.segment)
     }
 
-    pub fn is_readable(&self) -> bool {
-        !self.segment.is_empty()
+    pub fn is_readable(&mut self) -> bool {
+        let soon = !matches!(self.split, Some(Split::Server { late: true, .. }));
+        !self.segment.is_empty() || (soon && self.catches_up())
+    }
+
+    /// What was held comes, if anything was.
+    pub fn catches_up(&mut self) -> bool {
+        let any = !self.held.is_empty();
+        self.segment.append(&mut self.held);
+        any
     }
 
     /// Takes what the client writes, or as much as is taken now: `None` if nothing is.
@@ -166,9 +209,15 @@ impl<'t> Line<'t> {
                         Some((Place::Client(at), _)) if !self.struck => at - self.client,
                         _ => usize::MAX,
                     };
+                    let room = match self.split {
+                        Some(Split::Client(at)) if at > self.client => room.min(at - self.client),
+                        _ => room,
+                    };
                     let octets = &octets[..octets.len().min(left.len()).min(room)];
                     if left.starts_with(octets) { octets.len() } else { return self.departs(octets) }
                 }
+                // The server reads nothing more before it has said all it has to say.
+                _ if !self.held.is_empty() => return None,
                 _ => return self.departs(octets),
             },
         };

@@ -2,10 +2,12 @@
 //! What then has to be told comes from the [`outcome_model`], which sees the octets and nothing of the client.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod blocking;
 mod client;
 mod compare;
 mod line;
 mod outcome_model;
+mod splits;
 mod transcripts;
 
 use std::sync::Mutex;

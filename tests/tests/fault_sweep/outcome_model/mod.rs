@@ -44,7 +44,7 @@ pub struct Facts {
 }
 
 /// What happened, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Moment {
     /// The transport took so many octets more.
     Took(usize),
