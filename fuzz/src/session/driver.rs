@@ -385,12 +385,18 @@ impl<'s> Driver<'s> {
         let policy = self.script.settings.tls == TlsPolicy::Opportunistic;
         self.ledger.no_auth =
             policy && matches!(start, Start::LogIn(_)) && !self.script.settings.secrets_in_clear();
-        self.ledger.by_flow = true;
         let due = self.connection.body_id().filter(|_| matches!(start, Start::FinishData));
-        self.finishing = due.and(self.ledger.open);
-        self.flow = Some(Running::start(start, &self.connection));
+        // Unless lines are still to leave, the transaction that the ledger sees open is the one.
+        self.finishing = due.and(self.ledger.open).filter(|_| self.on_offer() == 0);
+        let flow = Running::start(start, &self.connection);
+        if let (Some(first), Some(last)) = (flow.messages.first(), flow.messages.last()) {
+            self.ledger.by_flow = first.number..last.number + 1;
+        }
+        self.flow = Some(flow);
         self.pump();
-        if let Some(id) = due.filter(|id| self.connection.body_id() != Some(*id)) {
+        let ended =
+            |id: &CommandId| self.connection.body_id() != Some(*id) && self.connection.is_outstanding(*id);
+        if let Some(id) = due.filter(ended) {
             self.body_ended(id);
         }
     }
@@ -400,7 +406,7 @@ impl<'s> Driver<'s> {
         self.ask = Ask::Nothing;
         self.finishing = None;
         self.ledger.no_auth = false;
-        self.ledger.by_flow = false;
+        self.ledger.by_flow = 0..0;
     }
 
     /// Does what the flow asked for. Returns whether it asked for anything.
@@ -545,7 +551,14 @@ impl Drop for Driver<'_> {
             });
             let operations =
                 &self.script.operations[..=nth.unwrap_or(0).min(self.script.operations.len() - 1)];
-            eprintln!("{:?}, in the last of {operations:#?}\n{:?}", self.run, self.connection);
+            eprintln!("{:?}, in the last of {operations:#?}", self.run);
+            for entry in &self.journal {
+                match entry {
+                    Entry::Wrote(octets) => eprintln!("C: {}", octets.escape_ascii()),
+                    entry => eprintln!("{entry:?}"),
+                }
+            }
+            eprintln!("{:?}", self.connection);
         }
     }
 }
