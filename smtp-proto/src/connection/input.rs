@@ -112,7 +112,7 @@ impl Connection {
         let begun = unread.get(start..).unwrap_or_default();
         let goodbye = |code: &[u8]| begun.iter().zip(code).take_while(|(a, b)| a == b).count();
         let same = goodbye(b"421").max(goodbye(b"221"));
-        (same < begun.len().min(3)).then_some(start + same)
+        (same < begun.len().min(3)).then_some(start.saturating_add(same))
     }
 
     /// Whether octets that cannot be read were unasked for before they were malformed: that is then what is wrong
