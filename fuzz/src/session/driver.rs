@@ -46,6 +46,8 @@ pub(super) struct Driver<'s> {
     pub(super) is_drained: bool,
     eof: bool,
     dice: Dice,
+    /// How many answers the server has given in this operation.
+    answers: usize,
     /// The transaction whose end `FinishData` has to tell of.
     finishing: Option<usize>,
 }
@@ -83,10 +85,12 @@ impl<'s> Driver<'s> {
             is_drained: true,
             eof: false,
             dice: script.dice.clone(),
+            answers: 0,
             finishing: None,
         };
         for (nth, operation) in script.operations.iter().enumerate() {
             driver.journal.push(Entry::Operation(nth));
+            driver.answers = 0;
             driver.carry_out(operation);
             driver.check();
         }
@@ -199,6 +203,7 @@ impl<'s> Driver<'s> {
             let Some(stage) = self.ledger.next_awaited().filter(|_| !self.eof) else { break };
             let said = server::answer(symbol, stage, offers);
             self.ledger.replies.receive(&said);
+            self.answers += 1;
             octets.extend_from_slice(&said);
         }
         self.deliver(&octets, true);
@@ -367,7 +372,7 @@ impl<'s> Driver<'s> {
                 self.ledger.upgraded();
                 self.check_is_fresh();
                 if self.ledger.policy != TlsPolicy::Implicit {
-                    self.journal.push(Entry::Upgraded);
+                    self.journal.push(Entry::Upgraded(self.answers));
                 }
             }
             Err(error) => self.journal.push(Entry::Refused(error)),
