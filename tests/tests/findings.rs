@@ -7,7 +7,9 @@ use common::{BODY, FROM, config, hello};
 use smtp_proto::command::{AuthCommand, Command};
 use smtp_proto::connection::{Config, Connection, Event, Peer, Protocol, Quirks, Stage, TlsPolicy};
 use smtp_proto::error::{Error, Misuse, ProtocolError};
-use smtp_proto::flow::{FinishData, Flow, Open, Quit, RecipientState, SendError, StartTls, Step};
+use smtp_proto::flow::{
+    Body, FinishData, Flow, Open, Quit, RecipientState, SendError, SendOptions, StartTls, Step, Transfer,
+};
 use smtp_proto::params::{MailParameters, RcptParameters};
 use smtp_tests::script::{Scenario, envelope};
 
@@ -246,4 +248,28 @@ fn inv7_nobody_has_a_message_that_was_taken_back() {
         let [recipient] = error.recipients() else { panic!("{error:?}") };
         assert_eq!((recipient.state, &recipient.verdict), (RecipientState::Refused, &None));
     });
+}
+
+/// INV7: a last chunk that is refused unread is one recipient's verdict in LMTP, and was nobody's.
+#[test]
+fn inv7_in_lmtp_a_chunk_refused_unread_is_refused() {
+    let mail = "C: MAIL FROM:<alice@example.org>\n";
+    for (recipients, unknown) in
+        [(&["bob@example.net"][..], false), (&["bob@example.net", "carol@example.net"], true)]
+    {
+        let mut script = hello(&["PIPELINING", "CHUNKING"]).replace("EHLO", "LHLO") + mail;
+        recipients.iter().for_each(|to| script += &format!("C: RCPT TO:<{to}>\n"));
+        script += &"S: 250 ok\n".repeat(recipients.len() + 1);
+        script += &format!("C| BDAT {} LAST\\r\\n{}\nS: 530 not here\n", BODY.len(), BODY.escape_ascii());
+        let lmtp = config(TlsPolicy::None).protocol(Protocol::Lmtp);
+        Scenario::new(lmtp).script(&*script).run(|session| {
+            session.open().unwrap();
+            let options = SendOptions::default().transfer(Transfer::Chunks);
+            let to = envelope(FROM, recipients);
+            let error = session.send_with(&to, Body::Whole(BODY), options, &[BODY]).unwrap_err();
+            assert_eq!(matches!(error, SendError::Unknown { .. }), unknown, "{error:?}");
+            assert_eq!(error.recipients()[0].state, RecipientState::Refused);
+            assert_eq!(session.connection().may_have_been_delivered(), unknown);
+        });
+    }
 }

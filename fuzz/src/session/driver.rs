@@ -46,6 +46,8 @@ pub(super) struct Driver<'s> {
     pub(super) is_drained: bool,
     eof: bool,
     dice: Dice,
+    /// How many answers the server has given in this operation.
+    answers: usize,
     /// The transaction whose end `FinishData` has to tell of.
     finishing: Option<usize>,
 }
@@ -83,10 +85,12 @@ impl<'s> Driver<'s> {
             is_drained: true,
             eof: false,
             dice: script.dice.clone(),
+            answers: 0,
             finishing: None,
         };
         for (nth, operation) in script.operations.iter().enumerate() {
             driver.journal.push(Entry::Operation(nth));
+            driver.answers = 0;
             driver.carry_out(operation);
             driver.check();
         }
@@ -199,6 +203,7 @@ impl<'s> Driver<'s> {
             let Some(stage) = self.ledger.next_awaited().filter(|_| !self.eof) else { break };
             let said = server::answer(symbol, stage, offers);
             self.ledger.replies.receive(&said);
+            self.answers += 1;
             octets.extend_from_slice(&said);
         }
         self.deliver(&octets, true);
@@ -367,7 +372,7 @@ impl<'s> Driver<'s> {
                 self.ledger.upgraded();
                 self.check_is_fresh();
                 if self.ledger.policy != TlsPolicy::Implicit {
-                    self.journal.push(Entry::Upgraded);
+                    self.journal.push(Entry::Upgraded(self.answers));
                 }
             }
             Err(error) => self.journal.push(Entry::Refused(error)),
@@ -385,12 +390,18 @@ impl<'s> Driver<'s> {
         let policy = self.script.settings.tls == TlsPolicy::Opportunistic;
         self.ledger.no_auth =
             policy && matches!(start, Start::LogIn(_)) && !self.script.settings.secrets_in_clear();
-        self.ledger.by_flow = true;
         let due = self.connection.body_id().filter(|_| matches!(start, Start::FinishData));
-        self.finishing = due.and(self.ledger.open);
-        self.flow = Some(Running::start(start, &self.connection));
+        // Unless lines are still to leave, the transaction that the ledger sees open is the one.
+        self.finishing = due.and(self.ledger.open).filter(|_| self.on_offer() == 0);
+        let flow = Running::start(start, &self.connection);
+        if let (Some(first), Some(last)) = (flow.messages.first(), flow.messages.last()) {
+            self.ledger.by_flow = first.number..last.number + 1;
+        }
+        self.flow = Some(flow);
         self.pump();
-        if let Some(id) = due.filter(|id| self.connection.body_id() != Some(*id)) {
+        let ended =
+            |id: &CommandId| self.connection.body_id() != Some(*id) && self.connection.is_outstanding(*id);
+        if let Some(id) = due.filter(ended) {
             self.body_ended(id);
         }
     }
@@ -400,7 +411,7 @@ impl<'s> Driver<'s> {
         self.ask = Ask::Nothing;
         self.finishing = None;
         self.ledger.no_auth = false;
-        self.ledger.by_flow = false;
+        self.ledger.by_flow = 0..0;
     }
 
     /// Does what the flow asked for. Returns whether it asked for anything.
@@ -545,7 +556,14 @@ impl Drop for Driver<'_> {
             });
             let operations =
                 &self.script.operations[..=nth.unwrap_or(0).min(self.script.operations.len() - 1)];
-            eprintln!("{:?}, in the last of {operations:#?}\n{:?}", self.run, self.connection);
+            eprintln!("{:?}, in the last of {operations:#?}", self.run);
+            for entry in &self.journal {
+                match entry {
+                    Entry::Wrote(octets) => eprintln!("C: {}", octets.escape_ascii()),
+                    entry => eprintln!("{entry:?}"),
+                }
+            }
+            eprintln!("{:?}", self.connection);
         }
     }
 }

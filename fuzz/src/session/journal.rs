@@ -1,6 +1,6 @@
 //! What came of a run, to be compared with another (INV1, INV5).
 
-use smtp_proto::connection::{Event, Stage};
+use smtp_proto::connection::Event;
 use smtp_proto::error::{Error, ProtocolError};
 use smtp_proto::flow::{Delivery, SendError};
 use smtp_proto::reply::Reply;
@@ -16,7 +16,8 @@ pub(super) enum Entry {
     /// The connection has broken.
     Broke(Error),
     Refused(Error),
-    Upgraded,
+    /// STARTTLS has been followed by a handshake, after so many answers within the operation.
+    Upgraded(usize),
     Ended(Ended),
 }
 
@@ -31,46 +32,47 @@ pub(super) enum Ended {
 
 /// INV5: how the octets were split makes no difference.
 pub(super) fn same(whole: &[Entry], split: &[Entry]) {
-    let (whole, split) = (settled(whole), settled(split));
-    let differs = whole.iter().zip(&split).position(|(whole, split)| whole != split);
+    let (whole, split) = match residue(whole) {
+        Some(at) => {
+            let same = split.iter().position(|entry| *entry == whole[at]).expect("the same script");
+            let broke = |entry: &Entry| matches!(entry, Entry::Broke(_));
+            assert!(split[same..].iter().any(broke), "T01: octets behind the 220 to STARTTLS");
+            (&whole[..at], &split[..same])
+        }
+        None => (whole, split),
+    };
+    let differs = whole.iter().zip(split).position(|(whole, split)| whole != split);
     let at = differs.unwrap_or(whole.len().min(split.len()));
     assert!(
         at == whole.len() && at == split.len(),
         "INV5 at entry {at}:\nwhole {:#?}\nsplit {:#?}",
-        &whole[at.saturating_sub(3)..whole.len().min(at + 2)],
-        &split[at.saturating_sub(3)..split.len().min(at + 2)],
+        &whole[at.saturating_sub(3)..whole.len().min(at + 3)],
+        &split[at.saturating_sub(3)..split.len().min(at + 3)],
     );
 }
 
-/// In one piece with octets behind it the 220 to STARTTLS is not told of, because the session ends with it; octet
-/// by octet it is told before the octets that end the session have come.
-fn settled(journal: &[Entry]) -> Vec<&Entry> {
-    let mut settled: Vec<&Entry> = Vec::with_capacity(journal.len());
-    for entry in journal {
-        let residue = matches!(entry, Entry::Broke(Error::Protocol(ProtocolError::StartTlsResidue)));
-        if residue
-            && matches!(settled.last(), Some(Entry::Event(Event::Reply { stage: Stage::StartTls, .. })))
-        {
-            settled.pop();
-        }
-        settled.push(entry);
-    }
-    settled
+/// Where the operation begins that brought octets behind the 220 to STARTTLS. In one piece with them the 220 is not told
+/// of, because the session ends with it; octet by octet it is, before the octets that end the session have come, and
+/// a flow that knows nothing of STARTTLS may end it sooner.
+fn residue(journal: &[Entry]) -> Option<usize> {
+    let residue = Entry::Broke(Error::Protocol(ProtocolError::StartTlsResidue));
+    let at = journal.iter().position(|entry| *entry == residue)?;
+    journal[..at].iter().rposition(|entry| matches!(entry, Entry::Operation(_)))
 }
 
 /// Whether there was a STARTTLS.
 pub(super) fn upgraded(journal: &[Entry]) -> bool {
-    journal.contains(&Entry::Upgraded)
+    start(journal).is_some()
 }
 
 /// INV1: after the handshake it makes no difference what the server offered before it.
 pub(super) fn same_under_tls(whole: &[Entry], elsewhere: &[Entry]) {
-    let start = |journal: &[Entry]| journal.iter().position(|entry| *entry == Entry::Upgraded);
     let operation = |journal: &[Entry], at: usize| {
         journal[..at].iter().rev().find(|entry| matches!(entry, Entry::Operation(_))).cloned()
     };
     let (Some(a), Some(b)) = (start(whole), start(elsewhere)) else { return };
-    if operation(whole, a) != operation(elsewhere, b) {
+    // The script has to stand at the same place.
+    if operation(whole, a) != operation(elsewhere, b) || whole[a] != elsewhere[b] {
         return;
     }
     let nameless = |entry: &Entry| match entry {
@@ -83,4 +85,8 @@ pub(super) fn same_under_tls(whole: &[Entry], elsewhere: &[Entry]) {
         assert_eq!(nameless(entry), nameless(other), "INV1 at entry {nth} after the handshake");
     }
     assert_eq!(whole.len(), elsewhere.len(), "INV1");
+}
+
+fn start(journal: &[Entry]) -> Option<usize> {
+    journal.iter().position(|entry| matches!(entry, Entry::Upgraded(_)))
 }

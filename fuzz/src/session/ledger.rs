@@ -4,6 +4,7 @@
 //! that the client has heard, which have to be the ones that came. `lines` reads the client's octets.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use smtp_proto::connection::{Stage, TlsPolicy, Window};
 use smtp_proto::reply::Reply;
@@ -84,8 +85,8 @@ pub(super) struct Ledger {
     pub(super) customs: Vec<Vec<u8>>,
     /// A flow is under way that must not authenticate in clear, whatever the mechanism.
     pub(super) no_auth: bool,
-    /// A flow is under way: nothing is said by hand.
-    pub(super) by_flow: bool,
+    /// The messages of the flow under way: nothing is said by hand in their transactions.
+    pub(super) by_flow: Range<u32>,
     /// The latest reply heard: what it answered, and how often a reply was heard at all.
     pub(super) latest: Option<(Stage, u16)>,
     pub(super) heard: usize,
@@ -117,7 +118,7 @@ impl Ledger {
             bodies_left: 0,
             customs: Vec::new(),
             no_auth: false,
-            by_flow: false,
+            by_flow: 0..0,
             latest: None,
             heard: 0,
             fatal: None,

@@ -585,12 +585,10 @@ impl Connection {
         let judged = match self.failure() {
             None => return false,
             // In LMTP it is the verdict on one recipient.
-            Some(Error::ServerClosed { stage: Some(Stage::EndOfData), reply }) => {
-                reply.is_transient()
+            Some(error) => {
+                crate::flow::verdict_in(error).is_some()
                     && (!self.config.is_lmtp() || self.finals.saturating_add(1) >= self.accepted)
             }
-            Some(Error::Refused { stage, .. }) => *stage == Stage::EndOfData,
-            Some(_) => false,
         };
         self.partly_delivered || self.pipeline.message_unanswered(usize::from(judged), self.accepted)
     }

@@ -28,6 +28,7 @@ pub use exchange::{Exchange, Expect};
 pub use log_in::LogIn;
 pub use open::{Hello, Open, StartTls};
 pub use options::{Body, RecipientPolicy, SendOptions, Transfer};
+pub(crate) use outcome::verdict_in;
 pub use outcome::{Delivery, RecipientOutcome, RecipientState, SendError, queue_id};
 pub use quit::Quit;
 pub use send::Send;

@@ -294,10 +294,12 @@ impl core::error::Error for SendError {
     }
 }
 
-/// The reply with which a server closes in place of a verdict: in LMTP that of one recipient and of nobody else.
-pub(super) fn verdict_in(error: &Error) -> Option<&Reply> {
+/// The reply with which a server ends the session in place of a verdict, by closing or by refusing the last chunk unread:
+/// in LMTP that of one recipient and of nobody else.
+pub(crate) fn verdict_in(error: &Error) -> Option<&Reply> {
     match error {
         Error::ServerClosed { stage: Some(Stage::EndOfData), reply } if reply.is_transient() => Some(reply),
+        Error::Refused { stage: Stage::EndOfData, reply } => Some(reply),
         _ => None,
     }
 }
