@@ -556,4 +556,22 @@ fn a_reply_takes_one_allocation_of_its_length() {
         one(b"250 x\n")
     );
     assert_eq!(vec![reply.clone()], [reply]);
+    // The room is known though the lines came one by one.
+    let mut parser = ReplyParser::default();
+    parser.receive(b"250-ab\r\n").unwrap();
+    assert!(parser.next_ref().unwrap().is_none());
+    parser.receive(b"250 c\r\n").unwrap();
+    let reply = parser.next_ref().unwrap().unwrap();
+    assert_eq!((reply.text, reply.to_reply().text()), (4, &b"ab\nc"[..]));
+}
+
+#[test]
+fn each_limit_is_set_by_itself() {
+    let limits = |line, lines, reply, unread, kept| ReplyLimits { line, lines, reply, unread, kept };
+    let set = limits(1, 2, 3, 4, 5);
+    assert_eq!(set.with_line(9), limits(9, 2, 3, 4, 5));
+    assert_eq!(set.with_lines(9), limits(1, 9, 3, 4, 5));
+    assert_eq!(set.with_reply(9), limits(1, 2, 9, 4, 5));
+    assert_eq!(set.with_unread(9), limits(1, 2, 3, 9, 5));
+    assert_eq!(set.with_kept(9), limits(1, 2, 3, 4, 9));
 }
