@@ -219,8 +219,9 @@ fn deliver(
     (result.unwrap(), counted.bytes_total, most)
 }
 
+/// INV9 as far as allocated octets show it; `tests/work/run` counts instructions.
 #[test]
-fn r08_a_hundred_thousand_recipients_cost_ten_times_ten_thousand() {
+fn inv9_r08_a_hundred_thousand_recipients_cost_ten_times_ten_thousand() {
     let window = Window::default().octets;
     for (name, options, answer) in [
         ("all accepted", SendOptions::default(), (|_| 250) as fn(usize) -> u16),
