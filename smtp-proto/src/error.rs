@@ -470,7 +470,8 @@ impl fmt::Display for ProtocolError {
                 write!(f, "the server sent something that is no reply: {error}")
             }
             ProtocolError::Surplus => f.write_str(
-                "the server sent a reply that no command asked for; replies and commands are out of step",
+                "the server sent a reply that no command asked for; replies and commands are out of step (some \
+                 servers put a space instead of a hyphen behind each code of a multi-line reply)",
             ),
             ProtocolError::Premature(stage) => {
                 write!(f, "the server answered {stage} before all of it was sent")

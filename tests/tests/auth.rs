@@ -207,10 +207,12 @@ fn a06_a_flood_of_challenges_is_broken_off() {
     let challenge = "S: 334 VXNlcm5hbWU6\n";
     let user_and_password = format!("C: AUTH LOGIN\n{challenge}C: dGlt\n{challenge}C: dGFuc3RhYWY=\n");
     let ir = b64(b"user=tim\x01auth=Bearer token\x01\x01");
-    let cases: [(&str, String, &mut dyn Mechanism); 3] = [
+    let digest = cram_response("tim", b"tanstaaftanstaaf", b"Username:");
+    let cases: [(&str, String, &mut dyn Mechanism); 4] = [
         ("PLAIN", format!("C: AUTH PLAIN {PLAIN_IR}\n"), &mut plain()),
         ("LOGIN", user_and_password, &mut login()),
         ("XOAUTH2", format!("C: AUTH XOAUTH2 {ir}\n{challenge}C:\n"), &mut xoauth2("tim", "token")),
+        ("CRAM-MD5", format!("C: AUTH CRAM-MD5\n{challenge}C: {digest}\n"), &mut cram()),
     ];
     for (name, lines, mechanism) in cases {
         // `*` is answered as it should be.

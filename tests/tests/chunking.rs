@@ -4,7 +4,7 @@
 mod common;
 
 use common::{FROM, clear, config, hello, secure};
-use smtp_proto::body::{BodyFault, BodyFaultKind, BodyKind};
+use smtp_proto::body::{BodyFault, BodyFaultKind, BodyKind, LineLength};
 use smtp_proto::capabilities::Extension;
 use smtp_proto::connection::{Config, Connection, Peer, Stage, TimeoutPhase, TlsPolicy, Window};
 use smtp_proto::error::{Error, Misuse};
@@ -105,6 +105,28 @@ fn d12_a_stream_of_unknown_length_ends_with_an_empty_chunk() {
 fn d12_a_stream_of_known_length_ends_with_its_last_octet() {
     let lines = format!("{GROUP}C| BDAT 2\\r\\na.BDAT 3 LAST\\r\\n.\\r\\n\nS: 250 ok\n{ACCEPTED}");
     pieces(PIPELINED, &lines, Some(5), &[b"a.", b".\r\n"]).unwrap();
+}
+
+#[test]
+fn d10_long_lines_in_chunks_are_told_or_refused() {
+    let (half, rest) = ("x".repeat(600), "x".repeat(399) + "\r\n");
+    let line = [half.as_bytes(), rest.as_bytes()];
+    let script = |lines: &str| clear(&format!("{}{lines}", hello(PIPELINED)));
+    let lines = format!("{GROUP}C: BDAT 1001 LAST\nC: {half}{}\n{ACCEPTED}", rest.trim_end());
+    let delivery = send(script(&lines), Body::Whole(&line.concat()), &[&line.concat()]);
+    assert_eq!(delivery.unwrap().first_long_line, Some(998));
+    let chunks = format!("C| BDAT 600\\r\\n{half}BDAT 401\\r\\n{}\\r\\nBDAT 0 LAST\\r\\n\n", rest.trim_end());
+    let lines = format!("{ASKED}{chunks}S: 250 ok\nS: 250 ok\nS: 250 queued");
+    assert_eq!(send(script(&lines), stream(None), &line).unwrap().first_long_line, Some(998));
+    // Refused between two chunks, the message is taken back.
+    let lines = format!("{ASKED}C| BDAT 600\\r\\n{half}RSET\\r\\n\nS: 250 ok\nS: 250 ok");
+    let refused = script(&lines).run(|session| {
+        session.open().unwrap();
+        let options = in_chunks().line_length(LineLength::Reject);
+        session.send_with(&envelope(FROM, &["bob@example.net"]), stream(None), options, &line)
+    });
+    let fault = BodyFault { kind: BodyFaultKind::LineTooLong, offset: 998 };
+    assert_eq!(cause(refused), (true, Error::Body(fault)));
 }
 
 /// A connection, driven by hand, to a server that offers these keywords.

@@ -103,6 +103,26 @@ fn d10_long_lines_pass_and_are_told_or_are_refused() {
 }
 
 #[test]
+fn d10_a_long_line_across_pieces_is_told_or_refused() {
+    let (half, rest) = ("x".repeat(600), "x".repeat(399));
+    let pieces: [&[u8]; 4] = [b"hi\r\n", half.as_bytes(), rest.as_bytes(), b"\r\n"];
+    let body = Body::Stream { kind: BodyKind::SevenBit, size: None };
+    let begin = format!("{}C: MAIL FROM:<alice@example.org>\n{RCPT_DATA}C: hi\n", hello(&[]));
+    let lines = format!("{begin}C: {half}{rest}\nC: .\nS: 250 ok");
+    let delivery = clear(&lines).run(|session| send_with(session, body, SendOptions::default(), &pieces));
+    assert_eq!(delivery.unwrap().first_long_line, Some(4 + 998));
+    // Refused in the middle of DATA: what was sent is no message.
+    let refused = clear(&format!("{begin}C| {half}")).run(|session| {
+        let options = SendOptions::default().line_length(LineLength::Reject);
+        let result = send_with(session, body, options, &pieces);
+        assert_eq!(session.quit(), Err(Error::Poisoned));
+        result
+    });
+    let fault = BodyFault { kind: BodyFaultKind::LineTooLong, offset: 4 + 998 };
+    assert_eq!(not_sent(refused), Error::Body(fault));
+}
+
+#[test]
 fn d03_stray_line_ends_are_refused_on_request() {
     let options = SendOptions::default().line_endings(LineEndings::Reject);
     for (message, kind, offset) in [

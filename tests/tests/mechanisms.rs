@@ -222,6 +222,21 @@ fn a15_nothing_is_tried_after_a_refusal() {
     }
 }
 
+#[test]
+fn a09_a_rubbish_challenge_is_not_answered_with_a_password() {
+    let lines = "C: AUTH CRAM-MD5\nS: 334 Rubbish!!\nC: *\nS: 501 cancelled";
+    let script = format!("{}{lines}", hello(&["AUTH CRAM-MD5 PLAIN LOGIN"]));
+    let credentials = Credentials::password("tim", "tanstaaf");
+    // In clear to a local peer, where a password is allowed too.
+    let result = Scenario::new(config(TlsPolicy::None)).local().script(&script).run(|session| {
+        session.open()?;
+        let result = outcome(session, |session| session.log_in(&credentials, None).map(drop));
+        assert!(session.wire().ends_with(b"\r\n*\r\n"), "nothing is said behind the asterisk");
+        result
+    });
+    assert_eq!(failed(result).cause, Some(MechanismError::InvalidChallenge));
+}
+
 /// What a provider was asked: `None`, or the token refused, the code, and the server's explanation.
 type Asked = Vec<Option<(String, u16, Option<String>)>>;
 

@@ -220,6 +220,18 @@ fn o06_the_server_may_have_said_why_before_it_went() {
             matches!(&result, Err(SendError::Rejected { stage: Stage::EndOfData, reply, .. }) if reply.code().get() == code)
         );
     }
+    // The write broke inside the terminator, at each of its octets.
+    let end = [r"\r", r"\n", ".", r"\r"];
+    for taken in 1..=end.len() {
+        let tail = end[..taken].concat();
+        let script =
+            format!("{}S: 354 go\nC| Subject: hi\\r\\n\\r\\nhi{tail}\nstall\nS: 552 no\nreset", to_354());
+        let result = send(&script);
+        assert!(
+            matches!(&result, Err(SendError::Rejected { stage: Stage::EndOfData, reply, .. }) if reply.code().get() == 552),
+            "{taken}: {result:?}"
+        );
+    }
 }
 
 #[test]

@@ -77,6 +77,29 @@ fn every_promise_names_a_test_that_exists() {
     }
 }
 
+/// What a published crate depends on, by feature or always, its tests aside.
+fn dependencies(manifest: &str) -> Vec<&str> {
+    let table = manifest.split("\n[dependencies]\n").nth(1).expect("the dependencies");
+    let table = table.split("\n[").next().unwrap();
+    table
+        .lines()
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[test]
+fn l08_no_published_crate_serialises() {
+    for (package, known) in
+        [("smtp-proto", "base64"), ("smtp-blocking", "smtp-proto"), ("smtp-tokio", "smtp-proto")]
+    {
+        let manifest = std::fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
+        assert!(dependencies(&manifest).contains(&known), "the manifest is not understood");
+        assert!(!manifest.contains("target.'"), "dependencies of one target have to be read as well");
+        assert!(!manifest.contains("serde"), "{package}: a setting that serialises would hold a secret");
+    }
+}
+
 /// 65,536
 fn grouped(number: usize) -> String {
     match number {

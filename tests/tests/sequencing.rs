@@ -12,7 +12,7 @@ use smtp_proto::error::{Error, Misuse, ProtocolError};
 use smtp_proto::flow::{Delivery, Envelope, SendError};
 use smtp_proto::params::{MailParameters, RcptParameters};
 use smtp_proto::sasl::Plain;
-use smtp_tests::script::{Scenario, envelope};
+use smtp_tests::script::{Scenario, Session, envelope};
 
 const MAIL: &str = "C: MAIL FROM:<alice@example.org>\n";
 
@@ -34,6 +34,25 @@ fn send(script: &str, n: usize) -> Result<Delivery, SendError> {
     })
 }
 
+/// Nothing is said again: not by the next command, nor by QUIT.
+#[track_caller]
+fn assert_poisoned(session: &mut Session) {
+    let said = session.wire().len();
+    assert_eq!(session.command(Command::Noop), Err(Error::Poisoned));
+    assert_eq!(session.quit(), Err(Error::Poisoned));
+    assert_eq!(session.wire().len(), said);
+}
+
+/// As [`send`], where the connection is not used again.
+fn send_and_end(script: &str) -> SendError {
+    clear(script).run(|session| {
+        session.open().unwrap();
+        let error = session.send(&to(1), BODY).unwrap_err();
+        assert_poisoned(session);
+        error
+    })
+}
+
 #[test]
 fn s01_a_stale_reply_behind_the_first_is_fatal_before_the_next_command() {
     let script = format!("{}{MAIL}S: 250 ok\nS: 250 stale", hello(&[]));
@@ -51,6 +70,21 @@ fn s01_a_stale_reply_behind_the_first_is_fatal_before_the_next_command() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn p19_a_space_on_each_line_is_told_as_the_likely_cause() {
+    let script = format!("{}C: NOOP\nS| 550 a\\r\\n550 b\\r\\n550 c\\r\\n", hello(&[]));
+    clear(&script).run(|session| {
+        session.open().unwrap();
+        let first = session.ask(Command::Noop).unwrap();
+        assert_eq!((first.code().get(), first.text()), (550, &b"a"[..]));
+        let error = session.ask(Command::Noop).unwrap_err();
+        assert_eq!(error, ProtocolError::Surplus.into());
+        let told = error.to_string();
+        assert!(told.contains("a space instead of a hyphen"), "{told}");
+        assert_poisoned(session);
+    });
 }
 
 #[test]
@@ -318,7 +352,7 @@ fn s16_an_early_refusal_stops_the_body() {
     for code in [552, 451, 554] {
         for rest in ["", "close"] {
             let script = format!("{}S: 354 go\nC: Subject: hi\nstall\nS: {code} too big\n{rest}", to_354());
-            let error = send(&script, 1).unwrap_err();
+            let error = send_and_end(&script);
             assert!(
                 matches!(&error, SendError::Rejected { stage: Stage::EndOfData, reply, .. } if reply.code().get() == code),
                 "{error:?}"
@@ -326,28 +360,28 @@ fn s16_an_early_refusal_stops_the_body() {
         }
     }
     let script = format!("{}S: 354 go\nC: Subject: hi\nstall\nS: 421 bye", to_354());
-    let error = send(&script, 1).unwrap_err();
+    let error = send_and_end(&script);
     assert!(matches!(error, SendError::NotSent { cause: Error::ServerClosed { .. }, .. }), "{error:?}");
 }
 
 #[test]
 fn s17_an_early_acceptance_is_fatal() {
     let premature = SendError::from(Error::from(ProtocolError::Premature(Stage::EndOfData)));
-    let same = |result: Result<Delivery, SendError>| match (result, &premature) {
-        (Err(SendError::NotSent { cause, .. }), SendError::NotSent { cause: expected, .. }) => {
+    let same = |error: SendError| match (error, &premature) {
+        (SendError::NotSent { cause, .. }, SendError::NotSent { cause: expected, .. }) => {
             assert_eq!(&cause, expected);
         }
         (other, _) => panic!("{other:?}"),
     };
-    same(send(&format!("{}S: 354 go\nS: 250 accepted", to_354()), 1));
-    same(send(&format!("{}S: 354 go\nS: 354 go", to_354()), 1));
-    same(send(&format!("{}S: 354 go\nC: Subject: hi\nstall\nS: 250 accepted", to_354()), 1));
+    same(send_and_end(&format!("{}S: 354 go\nS: 250 accepted", to_354())));
+    same(send_and_end(&format!("{}S: 354 go\nS: 354 go", to_354())));
+    same(send_and_end(&format!("{}S: 354 go\nC: Subject: hi\nstall\nS: 250 accepted", to_354())));
 }
 
 #[test]
 fn s18_a_refusal_behind_354_sends_no_body() {
     for code in [554, 451] {
-        let error = send(&format!("{}S: 354 go\nS: {code} no", to_354()), 1).unwrap_err();
+        let error = send_and_end(&format!("{}S: 354 go\nS: {code} no", to_354()));
         assert!(
             matches!(&error, SendError::Rejected { stage: Stage::EndOfData, reply, .. } if reply.code().get() == code),
             "{error:?}"

@@ -4,11 +4,12 @@
 mod common;
 
 use common::{clear, config, ehlo, hello, hello_tls, secure, steps};
-use smtp_proto::command::Command;
+use smtp_proto::body::{BodyKind, BodyRules};
+use smtp_proto::command::{AuthCommand, Command, DataCommand};
 use smtp_proto::connection::{Event, Stage, TimeoutPhase, TlsPolicy};
 use smtp_proto::error::{Error, Misuse, ProtocolError};
 use smtp_proto::flow::Step;
-use smtp_proto::params::MailParameters;
+use smtp_proto::params::{MailParameters, RcptParameters};
 use smtp_proto::sasl::{MechanismError, Plain};
 use smtp_tests::script::{Scenario, Session};
 
@@ -111,9 +112,16 @@ fn t06_nothing_learned_in_clear_outlives_the_handshake() {
         assert!(connection.server_info().mechanisms.is_empty());
         assert_eq!(connection.capabilities().size_limit(), None);
         assert!(!connection.is_pipelining() && !connection.is_ready() && !connection.is_authenticated());
-        let from = "a@b.example".parse().unwrap();
+        let (from, to) = ("a@b.example".parse().unwrap(), "c@d.example".parse().unwrap());
+        let data = DataCommand { rules: BodyRules::new(BodyKind::SevenBit), size: None };
         for command in [
             Command::Mail(&from, &MailParameters::new()),
+            Command::Rcpt(&to, &RcptParameters::new()),
+            Command::Data(data),
+            Command::Auth(AuthCommand { mechanism: "PLAIN", initial_response: None }),
+            Command::Expn("a"),
+            Command::Help(""),
+            Command::Etrn("a.example"),
             Command::StartTls,
             Command::Rset,
             Command::Noop,
@@ -121,7 +129,14 @@ fn t06_nothing_learned_in_clear_outlives_the_handshake() {
             Command::Custom("XFOO"),
         ] {
             assert_eq!(connection.command(command), Err(Misuse::BeforeHello.into()));
+            assert!(connection.output().is_empty());
         }
+        let chunks = connection.begin_chunks(data);
+        assert!(
+            matches!(chunks, Err(Error::Misuse(Misuse::BeforeHello) | Error::Unsupported(_))),
+            "{chunks:?}"
+        );
+        assert!(connection.output().is_empty());
         session.hello().unwrap();
         assert!(session.connection().is_ready());
     });
