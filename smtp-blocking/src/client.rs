@@ -1,9 +1,10 @@
 //! [`Client`]: the verbs, each one flow.
 
 use std::io::{self, BufRead};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 #[cfg(feature = "rustls")]
 use std::sync::Arc;
+use std::time::Duration;
 
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::command::{Command, DataCommand};
@@ -87,7 +88,7 @@ impl Client<TcpStream> {
         let not_connected = |io| Error::new(smtp_proto::Error::NotConnected, Some(io));
         let mut last = not_connected(io::Error::other("the name has no address"));
         for address in addresses.to_socket_addrs().map_err(not_connected)? {
-            let connected = TcpStream::connect_timeout(&address, config.get_timeouts().connect)
+            let connected = connect_within(config.get_timeouts().connect, &address)
                 .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
                 .map_err(not_connected);
             let greeted = connected.and_then(|stream| {
@@ -100,6 +101,14 @@ impl Client<TcpStream> {
             }
         }
         Err(last)
+    }
+}
+
+/// Connects; to have no time for it is to be out of time, which the standard library calls an invalid argument.
+fn connect_within(budget: Duration, address: &SocketAddr) -> io::Result<TcpStream> {
+    match budget.is_zero() {
+        true => Err(io::ErrorKind::TimedOut.into()),
+        false => TcpStream::connect_timeout(address, budget),
     }
 }
 

@@ -2,13 +2,14 @@
 //! a write is stuck.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
 
-use smtp_proto::connection::{Config, TlsPolicy};
+use smtp_proto::SendError;
+use smtp_proto::connection::{Config, Timeouts, TlsPolicy};
 use smtp_proto::error::Error;
-use smtp_proto::sasl::Plain;
+use smtp_proto::sasl::{MechanismError, Plain};
 use smtp_tests::script::envelope;
 
 fn config() -> Config {
@@ -38,6 +39,10 @@ fn speak(lines: &'static [&'static str]) -> SocketAddr {
     address
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 #[test]
 fn x12_another_address_is_tried_only_before_the_greeting() {
     let refused = {
@@ -45,8 +50,9 @@ fn x12_another_address_is_tried_only_before_the_greeting() {
         listener.local_addr().unwrap()
     };
     let busy = speak(&["421 4.3.2 busy"]);
+    let gone = speak(&[]);
     let good = speak(&["220 hi", "250 hi", "250 ok"]);
-    let mut client = smtp_blocking::Client::connect(&[refused, busy, good][..], config()).unwrap();
+    let mut client = smtp_blocking::Client::connect(&[refused, busy, gone, good][..], config()).unwrap();
     client.noop().unwrap();
 
     // Once greeted, a server that fails is not replaced by the next.
@@ -61,10 +67,182 @@ fn x12_another_address_is_tried_only_before_the_greeting() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let busy = speak(&["421 4.3.2 busy"]);
+        let gone = speak(&[]);
         let good = speak(&["220 hi", "250 hi", "250 ok"]);
-        let mut client = smtp_tokio::Client::connect(&[refused, busy, good][..], config()).await.unwrap();
+        let addresses = [refused, busy, gone, good];
+        let mut client = smtp_tokio::Client::connect(&addresses[..], config()).await.unwrap();
         client.noop().await.unwrap();
+
+        let failing = speak(&["220 hi", "554 no"]);
+        let addresses = [failing, never.local_addr().unwrap()];
+        let mut client = smtp_tokio::Client::connect(&addresses[..], config()).await.unwrap();
+        assert!(matches!(client.noop().await.unwrap_err().into_kind(), Error::Refused { .. }));
+        assert!(never.accept().is_err(), "the second address was tried");
     });
+}
+
+/// An address that takes no more connections and refuses none.
+#[cfg(target_os = "linux")]
+fn full() -> (SocketAddr, Vec<socket2::Socket>) {
+    use socket2::{Domain, Socket, Type};
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut kept = vec![listener];
+    for _ in 0..4 {
+        let waiting = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        waiting.set_nonblocking(true).unwrap();
+        let _ = waiting.connect(&address);
+        kept.push(waiting);
+    }
+    (address.as_socket().unwrap(), kept)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn r01_connecting_has_its_own_budget_for_each_address() {
+    let budget = Duration::from_millis(700);
+    let mut timeouts = Timeouts::all(Duration::from_secs(60));
+    timeouts.connect = budget;
+    let config = || config().timeouts(timeouts.clone());
+    let (full, _kept) = full();
+    for is_tokio in [false, true] {
+        let since = Instant::now();
+        let good = speak(&["220 hi", "250 hi", "250 ok"]);
+        if is_tokio {
+            runtime().block_on(async {
+                let error = smtp_tokio::Client::connect(full, config()).await.err().unwrap();
+                assert_eq!(error.kind(), &Error::NotConnected);
+                assert_eq!(error.io().unwrap().kind(), ErrorKind::TimedOut);
+                let mut client = smtp_tokio::Client::connect(&[full, good][..], config()).await.unwrap();
+                client.noop().await.unwrap();
+            });
+        } else {
+            let error = smtp_blocking::Client::connect(full, config()).err().unwrap();
+            assert_eq!(error.kind(), &Error::NotConnected);
+            assert_eq!(error.io().unwrap().kind(), ErrorKind::TimedOut);
+            let mut client = smtp_blocking::Client::connect(&[full, good][..], config()).unwrap();
+            client.noop().unwrap();
+        }
+        let took = since.elapsed();
+        assert!(took >= 2 * budget, "tokio {is_tokio}: {took:?}");
+        assert!(took < Duration::from_secs(60), "tokio {is_tokio}: the system's own time-out, {took:?}");
+    }
+}
+
+#[test]
+fn r06_budgets_without_end_send_a_message() {
+    let to = envelope("a@example.org", &["b@example.org"]);
+    let config = || config().timeouts(Timeouts::all(Duration::MAX));
+    for is_tokio in [false, true] {
+        let address = speak(&["220 hi", "250 hi", "250 ok", "250 ok", "354 go", "250 queued as A1"]);
+        let delivery = if is_tokio {
+            runtime().block_on(async {
+                let mut client = smtp_tokio::Client::connect(address, config()).await.unwrap();
+                client.send(&to, b"").await.unwrap()
+            })
+        } else {
+            smtp_blocking::Client::connect(address, config()).unwrap().send(&to, b"").unwrap()
+        };
+        assert_eq!(delivery.queue_id(), Some("A1"), "tokio {is_tokio}");
+    }
+}
+
+#[test]
+fn r06_no_time_at_all_is_a_timeout() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let to = envelope("a@example.org", &["b@example.org"]);
+    let mut timeouts = Timeouts::default();
+    timeouts.connect = Duration::ZERO;
+    let no_connecting = || config().timeouts(timeouts.clone());
+    let nothing = || config().timeouts(Timeouts::all(Duration::ZERO));
+    let is_timeout = |error: &SendError| matches!(error, SendError::NotSent { cause: Error::Timeout(_), .. });
+
+    let error = smtp_blocking::Client::connect(address, no_connecting()).err().unwrap();
+    assert_eq!(error.kind(), &Error::NotConnected);
+    assert_eq!(error.io().unwrap().kind(), ErrorKind::TimedOut);
+    let stream = std::net::TcpStream::connect(address).unwrap();
+    let error = smtp_blocking::Client::new(stream, nothing()).send(&to, b"x\r\n").unwrap_err();
+    assert!(is_timeout(error.kind()), "{error:?}");
+
+    runtime().block_on(async {
+        // The timer counts in milliseconds, and a connection may be there before the first of them is over.
+        let error = smtp_tokio::Client::connect(address, nothing()).await.err().unwrap();
+        let timed_out = error.io().is_some_and(|io| io.kind() == ErrorKind::TimedOut);
+        assert!(timed_out || matches!(error.kind(), Error::Timeout(_)), "{error:?}");
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let error = smtp_tokio::Client::new(stream, nothing()).send(&to, b"x\r\n").await.unwrap_err();
+        assert!(is_timeout(error.kind()), "{error:?}");
+    });
+}
+
+/// An address of this machine that is no loopback address. Nothing is sent to find it.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    socket
+        .local_addr()
+        .ok()
+        .map(|address| address.ip())
+        .filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+}
+
+/// A02: the socket tells where the server is, and the name that the client was given does not.
+#[test]
+fn a02_only_over_a_loopback_address_is_a_password_sent_in_clear() {
+    const EHLO: &str = "EHLO client.test\r\n";
+    const BOTH: &str = "EHLO client.test\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n";
+    let mut places = vec![(IpAddr::from([127, 0, 0, 1]), true)];
+    let v6 = IpAddr::from(std::net::Ipv6Addr::LOCALHOST);
+    match TcpListener::bind((v6, 0)) {
+        Ok(_) => places.push((v6, true)),
+        Err(error) => eprintln!("NOT TESTED: ::1, because there is none: {error}"),
+    }
+    match own_address() {
+        Some(ip) => places.push((ip, false)),
+        None => eprintln!("NOT TESTED: a server that is not local, because the machine has no other address"),
+    }
+    for (ip, allowed) in places {
+        for is_tokio in [false, true] {
+            let way = format!("tokio {is_tokio}, {ip}");
+            let listener = TcpListener::bind((ip, 0)).unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut input = BufReader::new(stream.try_clone().unwrap());
+                let mut heard = String::new();
+                stream.write_all(b"220 hi\r\n").unwrap();
+                for reply in ["250-hi\r\n250 AUTH PLAIN\r\n", "235 ok\r\n"] {
+                    if input.read_line(&mut heard).unwrap() > 0 {
+                        stream.write_all(reply.as_bytes()).unwrap();
+                    }
+                }
+                input.read_to_string(&mut heard).unwrap();
+                heard
+            });
+            let config = Config::new("localhost").client_name("client.test".parse().unwrap());
+            let config = config.tls(TlsPolicy::None);
+            let mut password = Plain::new("", "alice", "secret", "localhost");
+            let result = if is_tokio {
+                runtime().block_on(async {
+                    let mut client = smtp_tokio::Client::connect(address, config).await.unwrap();
+                    client.auth(&mut password).await.map_err(|error| error.into_kind())
+                })
+            } else {
+                let mut client = smtp_blocking::Client::connect(address, config).unwrap();
+                client.auth(&mut password).map_err(|error| error.into_kind())
+            };
+            if allowed {
+                assert_eq!(result.unwrap().code().get(), 235, "{way}");
+            } else {
+                let error = result.unwrap_err();
+                assert!(matches!(error, Error::Mechanism(MechanismError::NotEncrypted)), "{way}: {error:?}");
+            }
+            assert_eq!(server.join().unwrap(), if allowed { BOTH } else { EHLO }, "{way}");
+        }
+    }
 }
 
 #[test]
