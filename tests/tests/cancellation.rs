@@ -9,9 +9,10 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
+use ::tokio::io::AsyncWriteExt as _;
 use smtp_proto::Error;
 use transcripts::ways::{tokio, tokio_op};
-use transcripts::{Line, Model, Op, Over, Plan, tls, virtual_time};
+use transcripts::{Case, Kind, Line, Model, Op, Over, Plan, tls, virtual_time};
 
 /// Polls until `left` polls have been used up: `None` if the future was not ready by then. It is dropped either way.
 async fn poll_at_most<T>(left: &mut usize, future: impl Future<Output = T>) -> Option<T> {
@@ -99,10 +100,10 @@ async fn cut_at(k: usize, model: &Model, plan: Plan) -> End {
     End::Poisoned
 }
 
-/// Every poll of a case: how often the client lived on, and how often it did not.
-fn sweep(model: &Model, plan: Plan, time: &tokio::runtime::Runtime) -> (usize, usize) {
+/// Every poll of a case, or some of them: how often the client lived on, and how often it did not.
+fn sweep(model: &Model, plan: Plan, step: usize, time: &tokio::runtime::Runtime) -> (usize, usize) {
     let (mut usable, mut poisoned) = (0, 0);
-    for k in 0.. {
+    for k in (0..).step_by(step) {
         match time.block_on(cut_at(k, model, plan)) {
             End::NotReached => break,
             End::Usable => usable += 1,
@@ -124,7 +125,7 @@ fn x05_every_poll_of_every_operation_in_clear() {
     let (mut usable, mut poisoned) = (0, 0);
     for model in Model::all(Over::Clear).filter(is_single) {
         for one_octet in [false, true] {
-            let counts = sweep(&model, Plan { hesitant: true, one_octet, ..Plan::default() }, &time);
+            let counts = sweep(&model, Plan { hesitant: true, one_octet, ..Plan::default() }, 1, &time);
             usable += counts.0;
             poisoned += counts.1;
         }
@@ -138,9 +139,92 @@ fn x05_x06_every_poll_of_every_operation_under_tls() {
     let time = virtual_time();
     let (mut usable, mut poisoned) = (0, 0);
     for model in Model::all(Over::Tls).filter(is_single) {
-        let counts = sweep(&model, Plan { hesitant: true, ..Plan::default() }, &time);
-        usable += counts.0;
-        poisoned += counts.1;
+        // Whole records are over in a poll or two; octet by octet there are so many that some have to do.
+        for (one_octet, step) in [(false, 1), (true, 11)] {
+            let counts = sweep(&model, Plan { hesitant: true, one_octet, ..Plan::default() }, step, &time);
+            usable += counts.0;
+            poisoned += counts.1;
+        }
     }
     println!("x05_x06: {} cases, {usable} of them usable", usable + poisoned);
+    assert!(usable >= 50 && poisoned >= 1_500, "{usable} {poisoned}");
+}
+
+/// X08: a client that was introduced already is dropped, in a runtime and where there is none: no QUIT, no close_notify,
+/// nothing.
+#[test]
+fn x08_an_open_client_is_dropped_without_a_word() {
+    const CASE: Case = Case {
+        name: "dropped",
+        script: "S: 220 hi\nC: EHLO client.test\nS: 250 hi\n",
+        ops: &[],
+        kind: Kind::Smtp,
+    };
+    for over in [Over::Clear, Over::Tls] {
+        for inside in [true, false] {
+            let line = Line::secure(CASE.script(over), &tls().server, Plan::default());
+            let watch = line.watch();
+            let time = virtual_time();
+            let mut client = tokio(&CASE, over, line).unwrap();
+            time.block_on(async { client.capabilities().await.map(drop) }).unwrap();
+            assert_eq!(watch.wire(), b"EHLO client.test\r\n");
+            let moved = watch.moved();
+            if inside {
+                time.block_on(async move { drop(client) });
+            } else {
+                drop(time);
+                drop(client);
+            }
+            assert_eq!(watch.moved(), moved, "inside {inside}: something was said");
+            watch.verify(false);
+        }
+    }
+}
+
+/// D18: a writer that is dropped, idle or shut down, has not ended the message.
+#[test]
+fn d18_a_writer_that_is_dropped_commits_nothing() {
+    const CASE: Case = Case {
+        name: "half a message",
+        script: "
+            S: 220 hi
+            C: EHLO client.test
+            S: 250 hi
+            C: MAIL FROM:<alice@example.org>
+            S: 250 sender ok
+            C: RCPT TO:<bob@example.org>
+            S: 250 bob ok
+            C: DATA
+            S: 354 go
+            C: half a message
+            close
+            ",
+        ops: &[],
+        kind: Kind::Smtp,
+    };
+    for over in [Over::Clear, Over::Tls] {
+        for shut_down in [false, true] {
+            let line = Line::secure(CASE.script(over), &tls().server, Plan::default());
+            let watch = line.watch();
+            virtual_time().block_on(async {
+                let mut client = tokio(&CASE, over, line).unwrap();
+                client.mail(&"alice@example.org".parse().unwrap()).await.unwrap();
+                client.rcpt(&"bob@example.org".parse().unwrap()).await.unwrap();
+                let mut writer = client.data().await.unwrap();
+                writer.write_all(b"half a message\r\n").await.unwrap();
+                writer.flush().await.unwrap();
+                if shut_down {
+                    writer.shutdown().await.unwrap();
+                }
+                let moved = watch.moved().1;
+                drop(writer);
+                assert!(!client.may_have_been_delivered());
+                assert_eq!(client.noop().await.unwrap_err().into_kind(), Error::Poisoned);
+                drop(client);
+                assert_eq!(watch.moved().1, moved, "shut down {shut_down}: something was said");
+            });
+            assert!(watch.wire().ends_with(b"DATA\r\nhalf a message\r\n"));
+            watch.verify(true);
+        }
+    }
 }
