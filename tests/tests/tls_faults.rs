@@ -97,9 +97,15 @@ fn disturb(model: &Model, plan: Plan, is_tokio: bool, time: &tokio::runtime::Run
     assert_eq!(watch.fault(), None, "{way}");
     assert!(watch.is_all_records(), "{way}: words in clear");
     assert!(watch.calls() < 2 * model.calls + 100, "{way}: {} calls", watch.calls());
+    // What begins with an octet that begins no record is told as words in clear (T03).
+    let may_be_clear = plan.garbles.is_some();
     let mut broken = None;
     for (index, (told, heard, gave)) in told.iter().enumerate() {
-        let same = model.judge(index, told, *heard).unwrap_or_else(|why| panic!("{way}: {why}"));
+        let same = match model.judge(index, told, *heard) {
+            Ok(same) => same,
+            Err(_) if may_be_clear && told.full == "Err(Protocol(StartTlsResidue))" => false,
+            Err(why) => panic!("{way}: {why}"),
+        };
         if let Some(before) = broken {
             assert_eq!(*gave, before, "{way}: it spoke after the connection broke");
             assert!(told.word.contains("Poisoned"), "{way}: {told:?}");
@@ -135,6 +141,7 @@ fn t20_x06_cut_at_every_octet_in_either_direction() {
         }
     }
     println!("t20: {cases} cases");
+    assert!(cases >= 1_000, "{cases}");
 }
 
 #[test]
@@ -149,6 +156,7 @@ fn t20_every_octet_garbled() {
         }
     }
     println!("t20: {cases} cases");
+    assert!(cases >= 1_000, "{cases}");
 }
 
 #[test]
@@ -164,6 +172,7 @@ fn x10_a_read_that_gives_up_at_every_octet_of_every_record() {
         cases += 3;
     }
     println!("x10: {cases} cases");
+    assert!(cases >= 1_000, "{cases}");
 }
 
 /// X10: a read that has waited in earnest, and gives up in the middle of a record before the time is over, is made
