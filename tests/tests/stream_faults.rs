@@ -233,7 +233,10 @@ impl AsyncRead for Breaks {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut octets = vec![0; room.remaining()];
         match self.get_mut().read(&mut octets) {
-            Ok(n) => Poll::Ready(Ok(room.put_slice(&octets[..n]))),
+            Ok(n) => {
+                room.put_slice(&octets[..n]);
+                Poll::Ready(Ok(()))
+            }
             // It speaks only when it is written to.
             Err(_) => Poll::Pending,
         }
