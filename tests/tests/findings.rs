@@ -8,7 +8,8 @@ use smtp_proto::command::{AuthCommand, Command};
 use smtp_proto::connection::{Config, Connection, Event, Peer, Protocol, Quirks, Stage, TlsPolicy};
 use smtp_proto::error::{Error, Misuse, ProtocolError};
 use smtp_proto::flow::{
-    Body, FinishData, Flow, Open, Quit, RecipientState, SendError, SendOptions, StartTls, Step, Transfer,
+    Body, FinishData, Flow, Open, Quit, RecipientState, Send, SendError, SendOptions, StartTls, Step,
+    Transfer,
 };
 use smtp_proto::params::{MailParameters, RcptParameters};
 use smtp_tests::script::{Scenario, envelope};
@@ -272,4 +273,26 @@ fn inv7_in_lmtp_a_chunk_refused_unread_is_refused() {
             assert_eq!(session.connection().may_have_been_delivered(), unknown);
         });
     }
+}
+
+/// INV7: a refusal of the message before, whose flow was dropped, was told of the message that had left behind it.
+#[test]
+fn inv7_the_refusal_of_an_abandoned_message_is_not_that_of_the_next() {
+    let mut connection = ready(config(TlsPolicy::None), b"250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+    let envelope = envelope(FROM, &["bob@example.net"]);
+    let send = || Send::new(&envelope, Body::Whole(b"x"), SendOptions::default());
+    let mut supply = |flow: &mut Send<'_>| {
+        assert!(matches!(flow.poll(&mut connection), Ok(Step::SupplyBody { .. })));
+        let part = connection.body(b"x").unwrap();
+        let len = part.len();
+        connection.advance_output(len).unwrap();
+        connection.finish_body().unwrap();
+    };
+    supply(&mut send());
+    let mut second = send();
+    supply(&mut second);
+    say(&mut connection, b"250 ok\r\n250 ok\r\n530 not here\r\n");
+    let error = second.poll(&mut connection).map(drop).unwrap_err();
+    assert!(matches!(error, SendError::Unknown { .. }), "{error:?}");
+    assert!(connection.may_have_been_delivered());
 }

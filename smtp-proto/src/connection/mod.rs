@@ -567,6 +567,16 @@ impl Connection {
         self.pipeline.contains(id)
     }
 
+    /// The oldest command without an answer: the one that an error is an answer to, if to any.
+    pub(crate) fn oldest(&self) -> Option<CommandId> {
+        self.pipeline.first().map(|entry| entry.id)
+    }
+
+    /// Whether the message that has this end is the oldest that has no verdict.
+    pub(crate) fn is_oldest_message(&self, end: CommandId) -> bool {
+        self.pipeline.is_first_end(end)
+    }
+
     /// Whether the last octet of this command, or of this message, left without an answer having come. True
     /// for a message on a broken connection: it may have been delivered.
     #[must_use]

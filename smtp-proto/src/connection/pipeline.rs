@@ -312,6 +312,12 @@ impl Pipeline {
         self.entries.iter().rev().any(|entry| entry.id == id)
     }
 
+    /// Whether nothing before the end of this message belongs to another mail transaction.
+    pub(super) fn is_first_end(&self, end: CommandId) -> bool {
+        let mut before = self.entries.iter().take_while(|entry| entry.id != end);
+        before.all(|entry| !matches!(entry.stage, Stage::EndOfData | Stage::Rset))
+    }
+
     /// Takes the front away: it was answered.
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;

@@ -432,7 +432,9 @@ impl<E: Borrow<Envelope>> Batch<E> {
         };
         // There may be any number of them, and the server's words may be long.
         let in_brief = others.brief();
-        let mut answered = true;
+        // What a caller left unanswered before the first of them may be what was answered.
+        let front = self.transactions.front().zip(connection.oldest());
+        let mut answered = front.is_none_or(|(transaction, id)| !transaction.is_behind(id));
         while let Some(transaction) = self.transactions.pop_front() {
             let index = transaction.message.wrapping_sub(self.decided);
             let own = match answered {

@@ -78,8 +78,9 @@ impl FinishData {
 
     fn broken(&mut self, error: Error, connection: &Connection) -> Result<Delivery, SendError> {
         let unanswered = self.id.is_some_and(|id| connection.is_unanswered(id));
-        let mut judged = true;
-        if connection.config().is_lmtp() && unanswered {
+        // A message before it, of which the caller did not await the end, may be what was answered.
+        let mut judged = self.id.is_none_or(|id| connection.is_oldest_message(id));
+        if connection.config().is_lmtp() && unanswered && judged {
             self.finals.extend(outcome::verdict_in(&error).cloned());
             judged = self.finals.len() >= connection.accepted_recipients();
             if judged && self.finals.iter().any(Reply::is_positive_completion) {
@@ -109,7 +110,8 @@ impl Flow for FinishData {
             None => {
                 // A failure in the middle of the body says why; that the body cannot be ended now does not.
                 if let Some(failure) = connection.failure().cloned() {
-                    return Err(SendError::of(failure, false, true));
+                    let own = connection.body_id().is_none_or(|end| connection.is_oldest_message(end));
+                    return Err(SendError::of(failure, false, own));
                 }
                 let id = connection.finish_body()?;
                 if !connection.is_outstanding(id) {
