@@ -84,7 +84,7 @@ impl Line {
             b'x' => Self::XClient(xclient(rest)),
             b'N' => Self::Noop,
             b'Q' => Self::Quit,
-            b'C' => Self::Custom(words()),
+            b'C' => Self::Custom(custom(first)?),
             _ => return None,
         })
     }
@@ -116,6 +116,13 @@ impl Line {
 
 pub(super) fn client_name(argument: &[u8]) -> Option<ClientName> {
     text(argument).parse().ok()
+}
+
+/// Any other line. On the wire these verbs cannot be told from the commands above, and nobody needs to.
+fn custom(argument: &[u8]) -> Option<String> {
+    let words = text(argument).into_owned();
+    let verb = words.split([' ', '\t']).next().unwrap_or_default().to_ascii_uppercase();
+    (!["VRFY", "EXPN", "HELP", "NOOP", "ETRN"].contains(&verb.as_str())).then_some(words)
 }
 
 /// An address; those of the messages that flows send are told apart by their domain, and are not to be had here.
