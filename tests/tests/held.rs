@@ -237,7 +237,7 @@ fn give(connection: &mut Connection, piece: &[u8], taking: bool) {
 
 fn config() -> Arc<Config> {
     let config = Config::new("mail.example").client_name("client.test".parse().unwrap());
-    Arc::new(config.tls(TlsPolicy::Required).eager_chunks(true))
+    Arc::new(config.tls(TlsPolicy::None).eager_chunks(true))
 }
 
 fn greeted(config: &Arc<Config>) -> Connection {
