@@ -46,6 +46,8 @@ pub(super) struct Driver<'s> {
     pub(super) is_drained: bool,
     eof: bool,
     dice: Dice,
+    /// The client's name, if it was set.
+    name: Option<&'s str>,
     /// How many answers the server has given in this operation.
     answers: usize,
     /// The transaction whose end `FinishData` has to tell of.
@@ -86,6 +88,7 @@ impl<'s> Driver<'s> {
             eof: false,
             dice: script.dice.clone(),
             answers: 0,
+            name: None,
             finishing: None,
         };
         for (nth, operation) in script.operations.iter().enumerate() {
@@ -147,7 +150,11 @@ impl<'s> Driver<'s> {
                 self.connection.mask_extension(keyword);
                 assert_eq!(self.connection.capabilities().get(keyword), None);
             }
-            Operation::Name(name) => drop(self.connection.set_client_name(name.clone())),
+            Operation::Name(name) => {
+                if self.connection.set_client_name(name.clone()).is_ok() {
+                    self.name = Some(name.as_str());
+                }
+            }
             Operation::Poll => self.pump(),
             Operation::Start(start) => self.start(start),
             Operation::Drop => self.drop_flow(),
@@ -372,7 +379,8 @@ impl<'s> Driver<'s> {
                 self.ledger.upgraded();
                 self.check_is_fresh();
                 if self.ledger.policy != TlsPolicy::Implicit {
-                    self.journal.push(Entry::Upgraded(self.answers));
+                    let (name, spare) = (self.name.map(str::to_owned), self.token.is_some());
+                    self.journal.push(Entry::Upgraded { answers: self.answers, name, spare });
                 }
             }
             Err(error) => self.journal.push(Entry::Refused(error)),

@@ -16,8 +16,13 @@ pub(super) enum Entry {
     /// The connection has broken.
     Broke(Error),
     Refused(Error),
-    /// STARTTLS has been followed by a handshake, after so many answers within the operation.
-    Upgraded(usize),
+    /// STARTTLS has been followed by a handshake. What the caller brings along: how far the operation has got, its name,
+    /// and whether it has kept a token of an earlier handshake.
+    Upgraded {
+        answers: usize,
+        name: Option<String>,
+        spare: bool,
+    },
     Ended(Ended),
 }
 
@@ -71,7 +76,7 @@ pub(super) fn same_under_tls(whole: &[Entry], elsewhere: &[Entry]) {
         journal[..at].iter().rev().find(|entry| matches!(entry, Entry::Operation(_))).cloned()
     };
     let (Some(a), Some(b)) = (start(whole), start(elsewhere)) else { return };
-    // The script has to stand at the same place.
+    // The script has to stand at the same place: what the caller did is nothing that the server said.
     if operation(whole, a) != operation(elsewhere, b) || whole[a] != elsewhere[b] {
         return;
     }
@@ -88,5 +93,5 @@ pub(super) fn same_under_tls(whole: &[Entry], elsewhere: &[Entry]) {
 }
 
 fn start(journal: &[Entry]) -> Option<usize> {
-    journal.iter().position(|entry| matches!(entry, Entry::Upgraded(_)))
+    journal.iter().position(|entry| matches!(entry, Entry::Upgraded { .. }))
 }
