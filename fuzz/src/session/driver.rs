@@ -405,6 +405,8 @@ impl<'s> Driver<'s> {
         if let (Some(first), Some(last)) = (flow.messages.first(), flow.messages.last()) {
             self.ledger.by_flow = first.number..last.number + 1;
         }
+        let split = flow.messages.iter().filter(|message| message.options.split);
+        self.ledger.split.extend(split.map(|message| message.number));
         self.flow = Some(flow);
         self.pump();
         let ended =

@@ -72,12 +72,9 @@ pub(super) fn upgraded(journal: &[Entry]) -> bool {
 
 /// INV1: after the handshake it makes no difference what the server offered before it.
 pub(super) fn same_under_tls(whole: &[Entry], elsewhere: &[Entry]) {
-    let operation = |journal: &[Entry], at: usize| {
-        journal[..at].iter().rev().find(|entry| matches!(entry, Entry::Operation(_))).cloned()
-    };
     let (Some(a), Some(b)) = (start(whole), start(elsewhere)) else { return };
-    // The script has to stand at the same place: what the caller did is nothing that the server said.
-    if operation(whole, a) != operation(elsewhere, b) || whole[a] != elsewhere[b] {
+    // What the caller did, and how it went, is nothing that the server said.
+    if whole[a] != elsewhere[b] || !shapes(&whole[..a]).eq(shapes(&elsewhere[..b])) {
         return;
     }
     let nameless = |entry: &Entry| match entry {
@@ -94,4 +91,21 @@ pub(super) fn same_under_tls(whole: &[Entry], elsewhere: &[Entry]) {
 
 fn start(journal: &[Entry]) -> Option<usize> {
     journal.iter().position(|entry| matches!(entry, Entry::Upgraded { .. }))
+}
+
+/// What happened, but not in which words.
+fn shapes(journal: &[Entry]) -> impl Iterator<Item = (u8, usize)> {
+    journal.iter().map(|entry| match entry {
+        Entry::Operation(nth) => (0, *nth),
+        Entry::Wrote(_) => (1, 0),
+        Entry::Heard(_) => (2, 0),
+        Entry::Event(_) => (3, 0),
+        Entry::Broke(_) => (4, 0),
+        Entry::Refused(_) => (5, 0),
+        Entry::Upgraded { .. } => (6, 0),
+        Entry::Ended(Ended::Nothing(result)) => (7, usize::from(result.is_ok())),
+        Entry::Ended(Ended::Reply(result)) => (8, usize::from(result.is_ok())),
+        Entry::Ended(Ended::Delivery(result)) => (9, usize::from(result.is_ok())),
+        Entry::Ended(Ended::Batch(result, _)) => (10, usize::from(result.is_ok())),
+    })
 }

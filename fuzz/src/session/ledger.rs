@@ -85,6 +85,8 @@ pub(super) struct Ledger {
     pub(super) customs: Vec<Vec<u8>>,
     /// A flow is under way that must not authenticate in clear, whatever the mechanism.
     pub(super) no_auth: bool,
+    /// Messages that may go in several transactions.
+    pub(super) split: Vec<u32>,
     /// The messages of the flow under way: nothing is said by hand in their transactions.
     pub(super) by_flow: Range<u32>,
     /// The latest reply heard: what it answered, and how often a reply was heard at all.
@@ -118,6 +120,7 @@ impl Ledger {
             bodies_left: 0,
             customs: Vec::new(),
             no_auth: false,
+            split: Vec::new(),
             by_flow: 0..0,
             latest: None,
             heard: 0,
@@ -216,9 +219,20 @@ impl Ledger {
         }
     }
 
-    /// Whether a message has left whole, and no verdict on it was heard.
+    /// Whether a message has left whole, and no verdict on it was heard. One that every recipient was refused for is none.
     pub(super) fn is_in_doubt(&self) -> bool {
-        self.transactions.iter().any(|transaction| transaction.end_left && !transaction.judged)
+        let for_somebody = |transaction: &Transaction| {
+            transaction.recipients.iter().any(|(_, reply)| reply.is_none_or(is_positive))
+        };
+        let mut ended =
+            self.transactions.iter().filter(|transaction| transaction.end_left && !transaction.judged);
+        ended.any(for_somebody)
+    }
+
+    /// Whether one of several transactions of a message was accepted; the others may not have come to their end.
+    pub(super) fn is_partly_accepted(&self) -> bool {
+        let accepted = self.transactions.iter().filter(|transaction| transaction.is_accepted());
+        accepted.filter_map(|transaction| transaction.message).any(|number| self.split.contains(&number))
     }
 
     /// Whether the server accepted a message of which it had refused a part.
