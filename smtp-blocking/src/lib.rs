@@ -28,6 +28,7 @@
 //! | `PlainAuth` | [`Plain`](smtp_proto::sasl::Plain) | |
 //! | `CRAMMD5Auth` | [`CramMd5`](smtp_proto::sasl::CramMd5) | |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 // No server and no stream makes this crate panic; the top of smtp-proto's lib.rs says how overflows are spelled.
@@ -75,3 +76,8 @@ pub use smtp_proto::connection::{Config, TlsPolicy};
 pub use stream::Stream;
 #[cfg(feature = "rustls")]
 pub use tls::{TlsState, default_tls_config};
+
+/// The README's program, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

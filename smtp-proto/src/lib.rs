@@ -119,6 +119,7 @@
 //! ```
 
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 // Nothing a server or a caller says makes this crate panic, or count wrong where the compiler would not have
@@ -171,3 +172,8 @@ pub use connection::{Config, Connection, Event, TlsPolicy};
 pub use error::Error;
 pub use flow::{Flow, SendError, Step};
 pub use reply::Reply;
+
+/// The README's program, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,6 +6,7 @@
 //! The verbs are those of `smtp-blocking`, one to one; its documentation has the table that maps each name of Go's
 //! `net/smtp`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 // No server and no stream makes this crate panic; the top of smtp-proto's lib.rs says how overflows are spelled.
@@ -55,3 +56,8 @@ pub use smtp_proto::connection::{Config, TlsPolicy};
 pub use stream::Stream;
 #[cfg(feature = "rustls")]
 pub use tls::{TlsState, default_tls_config};
+
+/// The README's program, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
