@@ -74,6 +74,9 @@
 //! [`Connection`]; `smtp-blocking` and `smtp-tokio` are this loop over real streams, built on the same public
 //! methods.
 //!
+//! [The guide](guide) goes on from here: the loop and its contract, what to do with each outcome, TLS in your own stack,
+//! mechanisms and flows of your own, testing, fuzzing, and how to move from another client.
+//!
 //! # What happens to an octet
 //!
 //! ```text
@@ -159,6 +162,7 @@ pub mod connection;
 pub mod error;
 pub mod escape;
 pub mod flow;
+pub mod guide;
 pub mod params;
 pub mod path;
 pub mod reply;

@@ -14,3 +14,8 @@ pub mod sink;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The programs on the pages of the guide that need more than the core, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../smtp-proto/src/guide/testing.md")]
+pub struct GuideTesting;

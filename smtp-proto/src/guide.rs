@@ -1,0 +1,31 @@
+//! The guide: how to embed the core, page by page, and how to come here from another client.
+//!
+//! | page | for whom |
+//! |---|---|
+//! | [Replies and outcomes](outcomes) | everyone who has to decide whether to send again |
+//! | [Limits and time budgets](limits) | who has little memory, or little time |
+//! | [Writing a mechanism](mechanism) | who has another way to authenticate |
+//! | [Writing a flow](flow) | who has another job for a session |
+//! | [Testing your integration](testing) | everyone |
+//! | [Fuzzing](fuzzing) | fuzzers |
+//!
+//! Each flight of octets that a message costs is on the page [`wire`](crate::wire).
+
+#[doc = include_str!("guide/outcomes.md")]
+pub mod outcomes {}
+
+#[doc = include_str!("guide/limits.md")]
+pub mod limits {}
+
+#[doc = include_str!("guide/mechanism.md")]
+pub mod mechanism {}
+
+#[doc = include_str!("guide/flow.md")]
+pub mod flow {}
+
+#[doc = include_str!("guide/fuzzing.md")]
+pub mod fuzzing {}
+
+// The programs on these pages need the adapters or the test tools; the package `smtp-tests` compiles them.
+#[cfg_attr(not(doctest), doc = include_str!("guide/testing.md"))]
+pub mod testing {}
