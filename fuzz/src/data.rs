@@ -135,6 +135,7 @@ impl Expected {
         assert_eq!(content.first_eight_bit(), self.first(BodyFaultKind::EightBit));
         assert_eq!(content.first_long_line(), self.first(BodyFaultKind::LineTooLong));
         assert_eq!(content.is_clean(), self.is_clean);
+        assert_eq!(content.bare_line_ends(), self.faults.iter().filter(is_stray).count() as u64);
         let kind = match (content.first_nul(), content.first_eight_bit()) {
             (Some(_), _) => BodyKind::BinaryMime,
             (None, Some(_)) => BodyKind::EightBitMime,

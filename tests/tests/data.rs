@@ -196,6 +196,28 @@ fn d16_nothing_but_the_body_may_be_said_inside_data() {
     });
 }
 
+/// RFC 1870 §5: each line end counts as the two octets that it is sent as.
+#[test]
+fn d11_line_ends_that_are_mended_count_in_the_size() {
+    let mended = "C: a\nC: b\nC: .\nS: 250 ok";
+    for (message, lines, size) in [
+        (&b"a\nb\n"[..], mended, 6),
+        (b"a\rb\r", mended, 6),
+        (b"a\r\nb", mended, 6),
+        (b"a\n\rb\r\n", "C: a\nC: \nC: b\nC: .\nS: 250 ok", 8),
+        (b".\n.", "C: ..\nC: ..\nC: .\nS: 250 ok", 6),
+        (b"", "C: .\nS: 250 ok", 0),
+    ] {
+        let lines = format!("C: MAIL FROM:<alice@example.org> SIZE={size}\n{RCPT_DATA}{lines}");
+        whole(&[&format!("SIZE {size}")], &lines, message, SendOptions::default()).unwrap();
+        if size > 0 {
+            let limit = size - 1;
+            let error = not_sent(whole(&[&format!("SIZE {limit}")], "", message, SendOptions::default()));
+            assert_eq!(error, Error::TooLarge { size, limit });
+        }
+    }
+}
+
 #[test]
 fn d17_a_length_other_than_the_declared_one_ends_without_terminator() {
     let lines = |body: &str| format!("C: MAIL FROM:<alice@example.org> SIZE=5\n{RCPT_DATA}C| {body}");

@@ -22,14 +22,23 @@ pub struct Content {
     eight_bit: Option<u64>,
     long_line: Option<u64>,
     dot_lines: bool,
+    bare_line_ends: u64,
+    ends_in_line: bool,
 }
 
 impl Content {
     /// Examines a message, in one pass.
     #[must_use]
     pub fn scan(message: &[u8]) -> Self {
-        let mut content =
-            Self { bare_line_end: None, nul: None, eight_bit: None, long_line: None, dot_lines: false };
+        let mut content = Self {
+            bare_line_end: None,
+            nul: None,
+            eight_bit: None,
+            long_line: None,
+            dot_lines: false,
+            bare_line_ends: 0,
+            ends_in_line: false,
+        };
         let mut lines = Lines::new();
         let mut base = 0;
         let mut last = LF;
@@ -46,8 +55,9 @@ impl Content {
             base = base.saturating_add(stretch.len() as u64);
             last = stretch.last().copied().unwrap_or(last);
         }
-        if last == CR {
-            content.bare_line_end.get_or_insert((BodyFaultKind::BareCr, base.saturating_sub(1)));
+        match last {
+            CR => content.bare(BodyFaultKind::BareCr, base.saturating_sub(1)),
+            last => content.ends_in_line = last != LF,
         }
         content.long_line = lines.first_long();
         content
@@ -73,12 +83,10 @@ impl Content {
                 let at = from.wrapping_add(at);
                 let offset = base.wrapping_add(at as u64);
                 if before == CR && octet != LF {
-                    self.bare_line_end.get_or_insert((BodyFaultKind::BareCr, offset.wrapping_sub(1)));
+                    self.bare(BodyFaultKind::BareCr, offset.wrapping_sub(1));
                 }
                 match octet {
-                    LF => {
-                        self.bare_line_end.get_or_insert((BodyFaultKind::BareLf, offset));
-                    }
+                    LF => self.bare(BodyFaultKind::BareLf, offset),
                     DOT => {
                         self.dot_lines = true;
                     }
@@ -94,6 +102,11 @@ impl Content {
             }
         }
         None
+    }
+
+    fn bare(&mut self, kind: BodyFaultKind, offset: u64) {
+        self.bare_line_end.get_or_insert((kind, offset));
+        self.bare_line_ends = self.bare_line_ends.saturating_add(1);
     }
 
     /// The least kind of body that allows all octets of the message: [`BodyKind::BinaryMime`] if there is a
@@ -115,6 +128,18 @@ impl Content {
     #[must_use]
     pub const fn first_bare_line_end(&self) -> Option<(BodyFaultKind, u64)> {
         self.bare_line_end
+    }
+
+    /// How many of them there are: to repair one takes one octet.
+    #[must_use]
+    pub const fn bare_line_ends(&self) -> u64 {
+        self.bare_line_ends
+    }
+
+    /// Whether the last line has octets and no end, be it a bare one.
+    #[must_use]
+    pub const fn ends_in_line(&self) -> bool {
+        self.ends_in_line
     }
 
     /// The first NUL octet.

@@ -173,6 +173,12 @@ fn check(message: &[u8]) {
             assert_sound(&wire, message);
             assert_eq!(unstuff(&wire), normalised(message));
             assert_eq!(content.first_long_line(), long);
+            if rules.line_endings == LineEndings::Normalize {
+                // What a server has when it has taken the dots out, and put no end behind the last line.
+                let end = if content.ends_in_line() { 2 } else { 0 };
+                let grown = message.len() as u64 + content.bare_line_ends() + end;
+                assert_eq!(grown, normalised(message).len() as u64, "{message:?}");
+            }
             let as_is =
                 wire.starts_with(message) && wire.len() - message.len() <= 5 && !message.ends_with(b"\r");
             assert_eq!(content.is_clean(), as_is, "{message:?}");

@@ -48,6 +48,18 @@ impl Described {
         }
     }
 
+    /// The size to declare: line ends count as the two octets that they are sent as (RFC 1870 §5). Of a stream no more
+    /// is known than its length.
+    fn declared_size(&self, kind: BodyKind, chunks: bool) -> Option<u64> {
+        match self {
+            Self::Whole { content, size } if !(chunks && kind == BodyKind::BinaryMime) => {
+                let end = if content.ends_in_line() && !chunks { 2 } else { 0 };
+                Some(size.saturating_add(content.bare_line_ends()).saturating_add(end))
+            }
+            Self::Whole { .. } | Self::Stream { .. } => self.size(),
+        }
+    }
+
     /// The kind to declare: of a message known whole the least that its octets need.
     fn kind(&self, binary_offered: bool) -> BodyKind {
         match self {
@@ -104,13 +116,14 @@ impl Plan {
                 kind == BodyKind::BinaryMime || (chunking && suits && saves)
             }
         };
-        if let (Some(size), Some(limit)) = (size, connection.capabilities().size_limit()) {
+        let declared = body.declared_size(kind, chunks);
+        if let (Some(size), Some(limit)) = (declared, connection.capabilities().size_limit()) {
             if size > limit {
                 return Err(Error::TooLarge { size, limit });
             }
         }
         let mut mail = envelope.parameters.clone();
-        if let Some(size) = size.filter(|_| offered(Extension::Size)) {
+        if let Some(size) = declared.filter(|_| offered(Extension::Size)) {
             mail = mail.size(size);
         }
         if kind != BodyKind::SevenBit {
