@@ -30,6 +30,8 @@ mod goodbye;
 mod injection;
 #[path = "../tests/invariants.rs"]
 mod invariants;
+#[path = "../tests/kept.rs"]
+mod kept;
 #[path = "../tests/limits.rs"]
 mod limits;
 #[path = "../tests/lmtp.rs"]
@@ -48,6 +50,8 @@ mod quirks;
 mod recipients;
 #[path = "../tests/reply_codes.rs"]
 mod reply_codes;
+#[path = "../tests/round_trips.rs"]
+mod round_trips;
 #[path = "../tests/secrets.rs"]
 mod secrets;
 #[path = "../tests/sequencing.rs"]
