@@ -50,8 +50,6 @@ mod quirks;
 mod recipients;
 #[path = "../tests/reply_codes.rs"]
 mod reply_codes;
-#[path = "../tests/round_trips.rs"]
-mod round_trips;
 #[path = "../tests/secrets.rs"]
 mod secrets;
 #[path = "../tests/sequencing.rs"]
