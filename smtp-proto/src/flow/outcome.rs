@@ -265,6 +265,28 @@ impl SendError {
     pub fn is_safe_to_retry(&self) -> bool {
         !matches!(self, Self::Unknown { .. })
     }
+
+    /// Whether to try another server for the same recipients at once, the next of a domain's mail exchangers
+    /// (RFC 5321 §5.1): this one is not to be reached, has no time, refused the session before any mail, or lacks
+    /// something that the message needs. Not after a refusal for good, not where the message itself is at fault, and
+    /// never when it may have been delivered.
+    ///
+    /// ```
+    /// use smtp_proto::{Error, SendError};
+    ///
+    /// let unreachable = SendError::from(Error::NotConnected);
+    /// assert!(unreachable.may_be_taken_elsewhere());
+    /// let unknown = SendError::Unknown { cause: Error::NotConnected, recipients: vec![] };
+    /// assert!(!unknown.may_be_taken_elsewhere());
+    /// ```
+    #[must_use]
+    pub fn may_be_taken_elsewhere(&self) -> bool {
+        match self {
+            Self::Rejected { .. } => self.is_transient(),
+            Self::NotSent { cause, .. } => cause.is_about_this_server(),
+            Self::Unknown { .. } => false,
+        }
+    }
 }
 
 impl From<Error> for SendError {
