@@ -83,8 +83,9 @@ impl RecipientOutcome {
         self.verdict.as_ref().or(self.reply.as_ref()).is_some_and(Reply::is_positive_completion)
     }
 
-    /// The reply that refused it.
-    fn refusal(&self) -> Option<&Reply> {
+    /// The reply that refused it, to RCPT or to the end of the message; `None` where none did.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Reply> {
         let replies = [&self.verdict, &self.reply].into_iter().flatten();
         replies.into_iter().find(|reply| !reply.is_positive_completion())
     }
