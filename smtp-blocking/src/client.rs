@@ -113,7 +113,8 @@ fn connect_within(budget: Duration, address: &SocketAddr) -> io::Result<TcpStrea
 }
 
 impl<S: Stream> Client<S> {
-    /// A client on a stream that has just been connected to the server the [`Config`] names.
+    /// A client on a stream that has just been connected to the server the [`Config`] names. One that leads through a
+    /// proxy or a tunnel has to go in a [`Remote`](crate::Remote): its other end may look local.
     #[must_use]
     pub fn new(stream: S, config: Config) -> Self {
         let config = match stream.local_ip() {

@@ -1,6 +1,6 @@
 //! What the adapter asks of a stream beyond `Read` and `Write`, with an answer for those that cannot tell.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
@@ -123,5 +123,64 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
 
     fn channel_bindings(&self) -> ChannelBindings {
         (**self).channel_bindings()
+    }
+}
+
+/// A stream to a server that is somewhere else, whatever the socket says: any that leads through a proxy or a tunnel.
+/// The socket of a proxy on this machine has a loopback address at its other end, and by that alone the server would
+/// pass for [local](Peer::Local): a password could leave in clear. Nor is the socket's own address given in EHLO, which
+/// may be what the proxy hides: [`Config::client_name`](smtp_proto::connection::Config::client_name) says what is.
+///
+/// Deadlines are those of the stream inside. A proxy crate's own type has none to offer here; take its socket out
+/// (`into_inner` is the usual name) once the proxy has connected.
+///
+/// ```no_run
+/// # fn example(proxied: std::net::TcpStream) -> Result<(), smtp_blocking::Error> {
+/// use smtp_blocking::{Client, Config, Remote};
+///
+/// // `proxied` is the socket that the crate which speaks to the proxy has returned.
+/// let mut client = Client::new(Remote(proxied), Config::new("mail.example.org"));
+/// client.noop()?; // over STARTTLS, as ever
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Remote<S>(pub S);
+
+impl<S: Stream> Stream for Remote<S> {
+    fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        self.0.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        self.0.set_write_timeout(timeout)
+    }
+
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+
+    fn channel_bindings(&self) -> ChannelBindings {
+        self.0.channel_bindings()
+    }
+}
+
+impl<S: Read> Read for Remote<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<S: Write> Write for Remote<S> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.write(octets)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }

@@ -185,6 +185,18 @@ impl Error {
         }
     }
 
+    /// Whether another server may do what this one does not: it is lost, short of time, or lacks something.
+    pub(crate) fn is_about_this_server(&self) -> bool {
+        match self {
+            Error::Unsupported(_)
+            | Error::UnsupportedAttribute(_)
+            | Error::TooLarge { .. }
+            | Error::OutOfRange(_)
+            | Error::LimitReached { .. } => true,
+            _ => self.is_fatal() || self.is_transient(),
+        }
+    }
+
     /// Whether the server refused for good: a 5yz reply.
     #[must_use]
     pub fn is_permanent(&self) -> bool {

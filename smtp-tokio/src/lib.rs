@@ -53,7 +53,7 @@ pub use login::scram_nonce;
 pub use message::Message;
 pub use smtp_proto;
 pub use smtp_proto::connection::{Config, TlsPolicy};
-pub use stream::Stream;
+pub use stream::{Remote, Stream};
 #[cfg(feature = "rustls")]
 pub use tls::{TlsState, default_tls_config};
 

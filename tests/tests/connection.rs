@@ -299,7 +299,7 @@ fn t12_a_greeting_alone_can_be_waited_for() {
 
 #[test]
 fn a_batch_counts_what_it_has_and_goes_on_counting_once_it_is_broken() {
-    let nobody = Envelope::from_strs(FROM, &[]).unwrap();
+    let nobody = Envelope::from_strs(FROM, &[""; 0]).unwrap();
     let mut connection = ready(TlsPolicy::None, &["PIPELINING"]);
     let mut batch = Batch::new();
     let push = |batch: &mut Batch<Envelope>| {

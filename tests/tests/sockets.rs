@@ -189,6 +189,23 @@ fn own_address() -> Option<IpAddr> {
         .filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
 }
 
+/// A server that offers AUTH in clear, and tells in the end what it has heard.
+fn offer_auth(listener: TcpListener) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut input = BufReader::new(stream.try_clone().unwrap());
+        let mut heard = String::new();
+        stream.write_all(b"220 hi\r\n").unwrap();
+        for reply in ["250-hi\r\n250 AUTH PLAIN\r\n", "235 ok\r\n"] {
+            if input.read_line(&mut heard).unwrap() > 0 {
+                stream.write_all(reply.as_bytes()).unwrap();
+            }
+        }
+        input.read_to_string(&mut heard).unwrap();
+        heard
+    })
+}
+
 /// A02: the socket tells where the server is, and the name that the client was given does not.
 #[test]
 fn a02_only_over_a_loopback_address_is_a_password_sent_in_clear() {
@@ -209,19 +226,7 @@ fn a02_only_over_a_loopback_address_is_a_password_sent_in_clear() {
             let way = format!("tokio {is_tokio}, {ip}");
             let listener = TcpListener::bind((ip, 0)).unwrap();
             let address = listener.local_addr().unwrap();
-            let server = std::thread::spawn(move || {
-                let (mut stream, _) = listener.accept().unwrap();
-                let mut input = BufReader::new(stream.try_clone().unwrap());
-                let mut heard = String::new();
-                stream.write_all(b"220 hi\r\n").unwrap();
-                for reply in ["250-hi\r\n250 AUTH PLAIN\r\n", "235 ok\r\n"] {
-                    if input.read_line(&mut heard).unwrap() > 0 {
-                        stream.write_all(reply.as_bytes()).unwrap();
-                    }
-                }
-                input.read_to_string(&mut heard).unwrap();
-                heard
-            });
+            let server = offer_auth(listener);
             let config = Config::new("localhost").client_name("client.test".parse().unwrap());
             let config = config.tls(TlsPolicy::None);
             let mut password = Plain::new("", "alice", "secret", "localhost");
@@ -242,6 +247,48 @@ fn a02_only_over_a_loopback_address_is_a_password_sent_in_clear() {
             }
             assert_eq!(server.join().unwrap(), if allowed { BOTH } else { EHLO }, "{way}");
         }
+    }
+}
+
+/// A02: through a proxy the server is elsewhere, though the socket leads to this machine. Its address is not told, and the
+/// deadlines are kept.
+#[test]
+fn a02_a_server_behind_a_local_proxy_is_not_local() {
+    let places = [Some(IpAddr::from([127, 0, 0, 1])), own_address()];
+    for (is_tokio, ip) in places.into_iter().flatten().flat_map(|ip| [(false, ip), (true, ip)]) {
+        let listener = TcpListener::bind((ip, 0)).unwrap();
+        let proxy = listener.local_addr().unwrap();
+        let server = offer_auth(listener);
+        let config = Config::new("mail.example").tls(TlsPolicy::None);
+        let error = if is_tokio {
+            runtime().block_on(async {
+                let stream = tokio::net::TcpStream::connect(proxy).await.unwrap();
+                let mut client = smtp_tokio::Client::new(smtp_tokio::Remote(stream), config);
+                client.auth(&mut plain()).await.unwrap_err().into_kind()
+            })
+        } else {
+            let stream = std::net::TcpStream::connect(proxy).unwrap();
+            let mut client = smtp_blocking::Client::new(smtp_blocking::Remote(stream), config);
+            client.auth(&mut plain()).unwrap_err().into_kind()
+        };
+        assert_eq!(error, Error::Mechanism(MechanismError::NotEncrypted), "tokio {is_tokio}");
+        assert_eq!(server.join().unwrap(), "EHLO [127.0.0.1]\r\n", "tokio {is_tokio}");
+
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = silent.local_addr().unwrap();
+        let config = self::config().timeouts(Timeouts::all(Duration::from_millis(50)));
+        let error = if is_tokio {
+            runtime().block_on(async {
+                let stream = tokio::net::TcpStream::connect(proxy).await.unwrap();
+                let mut client = smtp_tokio::Client::new(smtp_tokio::Remote(stream), config);
+                client.noop().await.unwrap_err().into_kind()
+            })
+        } else {
+            let stream = std::net::TcpStream::connect(proxy).unwrap();
+            let mut client = smtp_blocking::Client::new(smtp_blocking::Remote(stream), config);
+            client.noop().unwrap_err().into_kind()
+        };
+        assert!(matches!(error, Error::Timeout(_)), "tokio {is_tokio}: {error:?}");
     }
 }
 

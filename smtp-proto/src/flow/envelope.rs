@@ -47,18 +47,27 @@ impl Envelope {
         }
     }
 
-    /// An envelope from plain strings, each `local@domain`. An empty `from`, or `<>`, is the null
-    /// reverse-path.
+    /// An envelope from plain strings, each `local@domain`: recipients are `&["bob@example.net"]`, a vector of strings,
+    /// or another crate's addresses that are [`AsRef<str>`]. An empty `from`, or `<>`, is the null reverse-path.
+    ///
+    /// ```
+    /// use smtp_proto::flow::Envelope;
+    ///
+    /// let to: Vec<String> = vec!["bob@example.net".to_owned(), "carol@example.net".to_owned()];
+    /// assert_eq!(Envelope::from_strs("alice@example.org", &to)?.recipients.len(), 2);
+    /// # Ok::<(), smtp_proto::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Address`] for the first that is no address.
-    pub fn from_strs(from: &str, to: &[&str]) -> Result<Self, Error> {
+    pub fn from_strs(from: &str, to: &[impl AsRef<str>]) -> Result<Self, Error> {
         let reverse_path = if from.is_empty() { ReversePath::null() } else { from.parse()? };
-        let recipient = |(index, to): (usize, &&str)| {
-            to.parse().map_err(|error| Error::Address { recipient: Some(index), error })
-        };
-        let recipients: Result<Vec<ForwardPath>, Error> = to.iter().enumerate().map(recipient).collect();
-        Ok(Self::new(reverse_path, recipients?))
+        let mut recipients = Vec::new();
+        for (index, to) in to.iter().enumerate() {
+            let parsed = to.as_ref().parse();
+            recipients.push(parsed.map_err(|error| Error::Address { recipient: Some(index), error })?);
+        }
+        Ok(Self::new(reverse_path, recipients))
     }
 
     /// Whether a mail transaction for these of its recipients needs SMTPUTF8.

@@ -83,8 +83,9 @@ impl RecipientOutcome {
         self.verdict.as_ref().or(self.reply.as_ref()).is_some_and(Reply::is_positive_completion)
     }
 
-    /// The reply that refused it.
-    fn refusal(&self) -> Option<&Reply> {
+    /// The reply that refused it, to RCPT or to the end of the message; `None` where none did.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Reply> {
         let replies = [&self.verdict, &self.reply].into_iter().flatten();
         replies.into_iter().find(|reply| !reply.is_positive_completion())
     }
@@ -264,6 +265,28 @@ impl SendError {
     #[must_use]
     pub fn is_safe_to_retry(&self) -> bool {
         !matches!(self, Self::Unknown { .. })
+    }
+
+    /// Whether to try another server for the same recipients at once, the next of a domain's mail exchangers
+    /// (RFC 5321 §5.1): this one is not to be reached, has no time, refused the session before any mail, or lacks
+    /// something that the message needs. Not after a refusal for good, not where the message itself is at fault, and
+    /// never when it may have been delivered.
+    ///
+    /// ```
+    /// use smtp_proto::{Error, SendError};
+    ///
+    /// let unreachable = SendError::from(Error::NotConnected);
+    /// assert!(unreachable.may_be_taken_elsewhere());
+    /// let unknown = SendError::Unknown { cause: Error::NotConnected, recipients: vec![] };
+    /// assert!(!unknown.may_be_taken_elsewhere());
+    /// ```
+    #[must_use]
+    pub fn may_be_taken_elsewhere(&self) -> bool {
+        match self {
+            Self::Rejected { .. } => self.is_transient(),
+            Self::NotSent { cause, .. } => cause.is_about_this_server(),
+            Self::Unknown { .. } => false,
+        }
     }
 }
 

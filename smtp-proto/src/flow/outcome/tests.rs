@@ -107,6 +107,37 @@ fn o08_what_an_error_says_of_a_retry() {
 }
 
 #[test]
+fn o08_where_another_server_may_take_it() {
+    let not_sent = |cause| SendError::NotSent { cause, recipients: vec![] };
+    let refused = |stage, code| Error::Refused { stage, reply: reply(code).into() };
+    let closed = |stage| Error::ServerClosed { stage, reply: reply(421).into() };
+    for (error, expected) in [
+        (not_sent(Error::NotConnected), true),
+        (not_sent(closed(None)), true),
+        (not_sent(closed(Some(Stage::Mail))), true),
+        // A greeting of 554: this host wants no mail, the domain may.
+        (not_sent(refused(Stage::Greeting, 554)), true),
+        (not_sent(refused(Stage::Ehlo, 550)), true),
+        (not_sent(Error::TlsFailed), true),
+        (not_sent(Error::Poisoned), true),
+        (not_sent(Error::Unsupported(crate::capabilities::Extension::SmtpUtf8)), true),
+        (not_sent(Error::TooLarge { size: 2, limit: 1 }), true),
+        (rejected(Stage::Mail, 451, vec![]), true),
+        (rejected(Stage::EndOfData, 451, vec![]), true),
+        (rejected(Stage::Rcpt, 550, vec![recipient(Some(550), None), recipient(Some(450), None)]), true),
+        (rejected(Stage::Mail, 550, vec![]), false),
+        (rejected(Stage::Rcpt, 550, vec![recipient(Some(550), None)]), false),
+        (rejected(Stage::EndOfData, 554, vec![]), false),
+        (not_sent(Misuse::NoRecipient.into()), false),
+        (not_sent(Error::BodySource), false),
+        (SendError::Unknown { cause: Error::NotConnected, recipients: vec![] }, false),
+        (SendError::Unknown { cause: closed(Some(Stage::EndOfData)), recipients: vec![] }, false),
+    ] {
+        assert_eq!(error.may_be_taken_elsewhere(), expected, "{error:?}");
+    }
+}
+
+#[test]
 fn an_error_says_what_happened_and_why() {
     let surplus: Error = ProtocolError::Surplus.into();
     let recipients = || vec![RecipientOutcome::not_sent()];
