@@ -15,7 +15,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::{CommandId, Stage};
-use crate::body::Head;
+use crate::body::{BodyPart, Head};
 
 /// How much may be in flight at once.
 ///
@@ -80,6 +80,8 @@ pub(super) struct Pipeline {
     accepted: u64,
     /// Octets of a body part that the caller is writing, the command lines at its head included.
     owed: u64,
+    /// Where the octets of bodies end that were copied into `bytes`.
+    kept: u64,
     /// Encoded octets; `bytes[head]` stands at position `accepted + owed`.
     bytes: Vec<u8>,
     head: usize,
@@ -106,6 +108,7 @@ impl Pipeline {
             next_id: 0,
             accepted: 0,
             owed: 0,
+            kept: 0,
             bytes: Vec::new(),
             head: 0,
             released: 0,
@@ -250,6 +253,20 @@ impl Pipeline {
     /// Counts octets that the caller was given to write before everything in [`output`](Self::output).
     pub(super) fn lend(&mut self, octets: u64) {
         self.owed = self.owed.saturating_add(octets);
+    }
+
+    /// Takes the part just lent back from the caller, as a copy: it leaves as command lines do.
+    pub(super) fn keep(&mut self, part: &BodyPart<'_>) {
+        self.bytes.reserve(part.len());
+        part.slices().for_each(|slice| self.bytes.extend_from_slice(slice));
+        self.owed = self.owed.saturating_sub(part.len() as u64);
+        self.kept = self.queued_end();
+        self.released = self.released.max(self.kept);
+    }
+
+    /// Whether octets of a body that were copied have not left.
+    pub(super) fn is_keeping(&self) -> bool {
+        self.accepted < self.kept
     }
 
     pub(super) fn owed(&self) -> u64 {
@@ -418,6 +435,7 @@ impl Pipeline {
     pub(super) fn stop(&mut self) {
         self.clear();
         self.released = 0;
+        self.kept = 0;
     }
 }
 
