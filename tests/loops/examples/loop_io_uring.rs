@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
-pub use linux::{Unavailable, send};
+pub use linux::{available, send};
 
 #[cfg(not(target_os = "linux"))]
 fn main() -> ExitCode {
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    match linux::available() {
+    match available() {
         Ok(()) => smtp_loops::demonstrate(true, |address, letter| Ok(vec![send(address, letter)?])),
         Err(error) => {
             eprintln!("{error}");

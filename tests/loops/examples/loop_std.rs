@@ -3,7 +3,7 @@
 //!
 //! It reads when there is nothing to write; `smtp-blocking` also hears a server that speaks while a message is on its way.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, Error, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,10 +33,8 @@ pub fn send(address: SocketAddr, letter: &Letter) -> io::Result<Outcome> {
             Err(error) => return Ok(Err(error)),
             Ok(Step::SupplyBody { .. }) => smtp.supply_body(&letter.message, &mut at),
             Ok(Step::UpgradeTls(upgrade)) => {
-                let name =
-                    ServerName::try_from(upgrade.server_name().to_owned()).map_err(io::Error::other)?;
-                let client =
-                    ClientConnection::new(Arc::clone(&letter.tls), name).map_err(io::Error::other)?;
+                let name = ServerName::try_from(upgrade.server_name().to_owned()).map_err(Error::other)?;
+                let client = ClientConnection::new(Arc::clone(&letter.tls), name).map_err(Error::other)?;
                 tls = Some((client, Some(upgrade)));
             }
             Ok(Step::Continue) => {
@@ -63,7 +61,7 @@ fn turn(smtp: &mut Connection, socket: &mut TcpStream, tls: &mut Tls, broken: bo
     let Some((tls, upgrade)) = tls else {
         if !offered.is_empty() {
             let n = socket.write(offered)?;
-            return smtp.advance_output(n).map_err(io::Error::other);
+            return smtp.advance_output(n).map_err(Error::other);
         }
         return Ok(match socket.read(&mut buffer)? {
             0 => smtp.receive_eof(),
@@ -71,7 +69,7 @@ fn turn(smtp: &mut Connection, socket: &mut TcpStream, tls: &mut Tls, broken: bo
         });
     };
     let n = tls.writer().write(offered)?;
-    smtp.advance_output(n).map_err(io::Error::other)?;
+    smtp.advance_output(n).map_err(Error::other)?;
     if tls.wants_write() && !broken {
         return tls.write_tls(socket).map(drop);
     }
@@ -82,7 +80,7 @@ fn turn(smtp: &mut Connection, socket: &mut TcpStream, tls: &mut Tls, broken: bo
         _ => smtp.receive_eof(),
     }
     if let Some(upgrade) = upgrade.take_if(|_| !tls.is_handshaking()) {
-        smtp.tls_established(upgrade).map_err(io::Error::other)?;
+        smtp.tls_established(upgrade).map_err(Error::other)?;
     }
     while let Ok(n @ 1..) = tls.reader().read(&mut buffer) {
         smtp.receive(&buffer[..n]);
