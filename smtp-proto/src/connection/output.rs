@@ -116,7 +116,8 @@ impl Connection {
 
     /// Supplies the body of a message that is in memory, a piece at each call: what
     /// [`Step::SupplyBody`](crate::flow::Step::SupplyBody) asks for, in one line. Copies the next octets of `message`,
-    /// from `at` on and up to 16 KiB, into [`output`](Self::output), and moves `at` behind them. After the last it ends
+    /// from `at` on and up to 16 KiB (or [`Window::chunk_octets`](super::Window::chunk_octets), if that is less), into
+    /// [`output`](Self::output), and moves `at` behind them. After the last it ends
     /// the body, and sets `at` back to 0: should the message be asked for again, for another mail transaction, it is at
     /// hand. A caller who wants no copy takes [`body`](Self::body).
     ///
@@ -125,7 +126,8 @@ impl Connection {
         if !self.wants_body() {
             return;
         }
-        let until = at.saturating_add(PIECE).min(message.len());
+        let piece = PIECE.min(self.config.window.chunk_octets.max(1));
+        let until = at.saturating_add(piece).min(message.len());
         while let Some(rest @ [_, ..]) = message.get(*at..until).filter(|_| self.takes_body()) {
             match self.next_part(rest) {
                 Ok(part) => {
