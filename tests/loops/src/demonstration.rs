@@ -22,7 +22,11 @@ pub fn demonstrate(shown: bool, send: impl Fn(SocketAddr, &Letter) -> io::Result
     }
 }
 
-fn show(shown: bool, send: impl Fn(SocketAddr, &Letter) -> io::Result<Vec<Outcome>>) -> io::Result<()> {
+/// The same, for a test.
+///
+/// # Errors
+/// Of the sockets; a message that was not accepted; a silent server that was not noticed.
+pub fn show(shown: bool, send: impl Fn(SocketAddr, &Letter) -> io::Result<Vec<Outcome>>) -> io::Result<()> {
     let sink = Letter::sink()?;
     let mut letter = Letter::new(&sink)?;
     letter.shown = shown;
@@ -46,7 +50,7 @@ fn show(shown: bool, send: impl Fn(SocketAddr, &Letter) -> io::Result<Vec<Outcom
 
     println!("\n-- to a server that says no more than its greeting, in 300 ms --");
     let began = Instant::now();
-    let outcomes = send(Mute::start()?.address, &letter.in_time(Duration::from_millis(300)))?;
+    let outcomes = send(mute_server()?, &letter.in_time(Duration::from_millis(300)))?;
     for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).take(1) {
         println!("\nafter {} ms: {error}", began.elapsed().as_millis());
         println!("safe to send again: {}", error.is_safe_to_retry());
@@ -60,28 +64,17 @@ fn show(shown: bool, send: impl Fn(SocketAddr, &Letter) -> io::Result<Vec<Outcom
     Ok(())
 }
 
-/// A server that greets, and then says nothing more.
-pub struct Mute {
-    /// Where it listens.
-    pub address: SocketAddr,
-}
-
-impl Mute {
-    /// Starts it, on a thread that ends with the process.
-    ///
-    /// # Errors
-    /// There is no port to listen on.
-    pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let address = listener.local_addr()?;
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                std::thread::spawn(move || {
-                    let _ = stream.write_all(b"220 mute.example ESMTP\r\n");
-                    while stream.read(&mut [0; 512]).is_ok_and(|n| n > 0) {}
-                });
-            }
-        });
-        Ok(Self { address })
-    }
+/// Starts a server that greets, and then says nothing more, on a thread that ends with the process.
+fn mute_server() -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let _ = stream.write_all(b"220 mute.example ESMTP\r\n");
+                while stream.read(&mut [0; 512]).is_ok_and(|n| n > 0) {}
+            });
+        }
+    });
+    Ok(address)
 }

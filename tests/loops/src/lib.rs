@@ -21,7 +21,7 @@ use smtp_proto::{Error, SendError};
 use smtp_tests::sink::Sink;
 
 pub use channel::Channel;
-pub use demonstration::{Mute, demonstrate};
+pub use demonstration::{demonstrate, show};
 
 /// What became of one message.
 pub type Outcome = Result<Delivery, SendError>;

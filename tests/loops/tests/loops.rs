@@ -14,6 +14,8 @@ mod loop_polling;
 mod loop_smol;
 #[path = "../examples/loop_std.rs"]
 mod loop_std;
+#[cfg(target_os = "linux")]
+mod seccomp;
 mod servers;
 
 use std::io;
@@ -213,6 +215,45 @@ fn a_wrong_password_is_refused_and_the_session_ends_with_quit() {
         let error = cause(send(sink.address(), &letter).unwrap());
         assert!(matches!(error, Error::AuthenticationFailed(_)), "{name}: {error:?}");
         assert_eq!(sink.client_errors(), [], "{name}");
+    }
+}
+
+/// On a thread from which the kernel takes io_uring away, as a sandbox does: that is said, and why.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_kernel_without_io_uring_is_named_as_the_reason() {
+    let sink = Letter::sink().unwrap();
+    for (errno, why) in
+        [(libc::EPERM, "a sandbox forbids it"), (libc::ENOSYS, "older than 5.11, or was built without")]
+    {
+        let letter = Letter::new(&sink).unwrap().in_time(PLENTY);
+        let address = sink.address();
+        let refused = std::thread::spawn(move || {
+            seccomp::refuse(libc::SYS_io_uring_setup, errno);
+            (loop_io_uring::available().unwrap_err(), loop_io_uring::send(address, &letter).unwrap_err())
+        });
+        let (error, sending) = refused.join().unwrap();
+        assert_eq!(error.0.raw_os_error(), Some(errno));
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(sending.to_string(), error.to_string());
+    }
+    assert!(sink.messages().is_empty());
+    // Whether the kernel itself allows it, asked by another way than the example's.
+    match (loop_io_uring::available(), seccomp::call_io_uring_setup()) {
+        (Ok(()), Ok(())) => {}
+        (Err(error), Err(errno)) => {
+            eprintln!("NOT TRIED: this kernel refuses io_uring: {error}");
+            assert_eq!(error.0.raw_os_error(), errno.raw_os_error());
+        }
+        (example, kernel) => panic!("the example has {example:?}, the kernel {kernel:?}"),
+    }
+}
+
+#[test]
+fn each_shows_what_it_does() {
+    for (name, send) in loops() {
+        smtp_loops::show(false, |address, letter| Ok(vec![send(address, letter)?]))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
 
