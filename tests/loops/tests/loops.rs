@@ -207,7 +207,7 @@ fn a_server_with_the_certificate_of_another_authority_gets_no_mail() {
 }
 
 #[test]
-fn a_wrong_password_is_refused_and_the_session_ends_with_quit() {
+fn a_wrong_password_is_refused() {
     for (name, send) in loops() {
         let sink = Letter::sink().unwrap();
         let mut letter = Letter::new(&sink).unwrap().in_time(PLENTY);
