@@ -360,7 +360,8 @@ fn a_flow_polled_during_the_handshake_says_to_continue() {
 
 #[test]
 fn a_handshake_that_fails_meanwhile_is_told_at_the_next_poll() {
-    let ends: [(fn(&mut Connection), Error); 4] = [
+    type End = (fn(&mut Connection), Error);
+    let ends: [End; 4] = [
         (Connection::tls_failed, Error::TlsFailed),
         (Connection::tls_answered_in_clear, ProtocolError::StartTlsResidue.into()),
         (Connection::handle_timeout, Error::Timeout(TimeoutPhase::TlsHandshake)),

@@ -59,14 +59,14 @@ fn turn(smtp: &mut Connection, socket: &mut TcpStream, tls: &mut Tls, broken: bo
     let mut buffer = [0; 4096];
     let offered = if broken { &[] } else { smtp.output() };
     let Some((tls, upgrade)) = tls else {
-        if !offered.is_empty() {
-            let n = socket.write(offered)?;
-            return smtp.advance_output(n).map_err(Error::other);
+        if offered.is_empty() {
+            match socket.read(&mut buffer)? {
+                0 => smtp.receive_eof(),
+                n => smtp.receive(&buffer[..n]),
+            }
+            return Ok(());
         }
-        return Ok(match socket.read(&mut buffer)? {
-            0 => smtp.receive_eof(),
-            n => smtp.receive(&buffer[..n]),
-        });
+        return smtp.advance_output(socket.write(offered)?).map_err(Error::other);
     };
     let n = tls.writer().write(offered)?;
     smtp.advance_output(n).map_err(Error::other)?;
