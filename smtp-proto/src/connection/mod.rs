@@ -138,8 +138,10 @@ pub struct Connection {
     /// Replies taken, and times that octets of a body left: between two waits of the same phase there is one or the
     /// other.
     sequence: u64,
-    /// What is awaited, by phase and `sequence`, and since when by the caller's clock.
-    waiting: Option<(TimeoutPhase, u64, Duration)>,
+    /// What was awaited at the latest tick, `None` once `sequence` has changed; and since when, in nanoseconds by the
+    /// caller's clock: as short as that, for an idle connection to be small.
+    waiting_for: Option<TimeoutPhase>,
+    waiting_since: u64,
     failure: Option<Box<Error>>,
     transcript: Option<Transcript>,
 }
@@ -220,7 +222,8 @@ impl Connection {
             body_error: None,
             eof: false,
             sequence: 0,
-            waiting: None,
+            waiting_for: None,
+            waiting_since: 0,
             failure: None,
             transcript: None,
         }
@@ -339,6 +342,12 @@ impl Connection {
         Some(Timeout { phase, budget: self.config.timeouts.budget(phase), sequence: self.sequence })
     }
 
+    /// A wait has ended: the next one is another, be it of the same phase.
+    fn end_wait(&mut self) {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.waiting_for = None;
+    }
+
     /// Whether the reply now awaited is to octets of a body that have not all left.
     fn awaits_own_octets(&self) -> bool {
         let front = self.pipeline.front();
@@ -367,12 +376,13 @@ impl Connection {
     /// assert!(matches!(connection.failure(), Some(smtp_proto::Error::Timeout(phase)) if *phase == late));
     /// ```
     pub fn tick(&mut self, now: Duration) -> Option<Duration> {
-        let Timeout { phase, budget, sequence } = self.timeout()?;
-        let since = match self.waiting {
-            Some((same, number, since)) if (same, number) == (phase, sequence) => since,
-            _ => self.waiting.insert((phase, sequence, now)).2,
-        };
-        let left = budget.saturating_sub(now.saturating_sub(since));
+        let Timeout { phase, budget, .. } = self.timeout()?;
+        if self.waiting_for != Some(phase) {
+            self.waiting_for = Some(phase);
+            self.waiting_since = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        }
+        let waited = now.saturating_sub(Duration::from_nanos(self.waiting_since));
+        let left = budget.saturating_sub(waited);
         if left.is_zero() {
             self.handle_timeout();
             return None;

@@ -40,7 +40,7 @@ impl Connection {
         let in_body = self.awaits_own_octets();
         self.pipeline.advance(n).ok_or(Misuse::AdvancedTooFar)?;
         if in_body {
-            self.sequence = self.sequence.wrapping_add(1);
+            self.end_wait();
         }
         Ok(())
     }

@@ -80,8 +80,9 @@ pub(super) struct Pipeline {
     accepted: u64,
     /// Octets of a body part that the caller is writing, the command lines at its head included.
     owed: u64,
-    /// Where the octets of bodies end that were copied into `bytes`.
-    kept: u64,
+    /// How many of the octets to be written, body part included, it takes until those of bodies that were copied into
+    /// `bytes` have left.
+    kept: u32,
     /// Encoded octets; `bytes[head]` stands at position `accepted + owed`.
     bytes: Vec<u8>,
     head: usize,
@@ -260,13 +261,14 @@ impl Pipeline {
         self.bytes.reserve(part.len());
         part.slices().for_each(|slice| self.bytes.extend_from_slice(slice));
         self.owed = self.owed.saturating_sub(part.len() as u64);
-        self.kept = self.queued_end();
-        self.released = self.released.max(self.kept);
+        let end = self.queued_end();
+        self.kept = u32::try_from(end.saturating_sub(self.accepted)).unwrap_or(u32::MAX);
+        self.released = self.released.max(end);
     }
 
     /// Whether octets of a body that were copied have not left.
     pub(super) fn is_keeping(&self) -> bool {
-        self.accepted < self.kept
+        self.kept > 0
     }
 
     pub(super) fn owed(&self) -> u64 {
@@ -406,6 +408,7 @@ impl Pipeline {
         }
         self.owed = self.owed.saturating_sub(lent);
         self.accepted = self.accepted.saturating_add(n as u64);
+        self.kept = self.kept.saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
         self.head = self.head.saturating_add(rest);
         if self.head == self.bytes.len() {
             self.clear();
