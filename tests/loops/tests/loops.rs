@@ -257,6 +257,20 @@ fn each_shows_what_it_does() {
     }
 }
 
+/// By itself the crate on the serial line has neither a dependency's `std` nor its own.
+#[test]
+fn what_the_board_runs_is_built_without_std() {
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "-p", "smtp-uart", "-e", "normal,features"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    assert!(tree.contains("rustls v") && tree.contains("smtp-proto v"), "{tree}");
+    assert!(!tree.contains("feature \"std\""), "{tree}");
+    assert!(include_str!("../uart/src/lib.rs").contains("#![no_std]"));
+}
+
 /// As the README's table has it.
 #[test]
 fn the_loop_by_hand_takes_no_more_than_sixty_lines() {
