@@ -112,6 +112,26 @@ fn a_long_message_arrives_after_data_and_in_chunks() {
 }
 
 #[test]
+fn a_message_that_is_too_long_is_refused_at_its_end() {
+    for (name, send) in loops() {
+        if name == "no_std" {
+            // As above.
+            continue;
+        }
+        let sink = Sink::builder().user("alice", "wonderland").size_limit(100_000).without_extension("SIZE");
+        let sink = sink.without_extension("CHUNKING").start().unwrap();
+        let mut letter = Letter::new(&sink).unwrap().in_time(PLENTY);
+        letter.message = long_message();
+        let refused = send(sink.address(), &letter).unwrap();
+        let Err(SendError::Rejected { stage: Stage::EndOfData, reply, recipients }) = &refused else {
+            panic!("{name}: {refused:?}");
+        };
+        assert_eq!((reply.code().get(), recipients.len()), (552, 2), "{name}: {reply}");
+        assert!(sink.messages().is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn two_hundred_connections_on_one_thread() {
     let sink = Letter::sink().unwrap();
     let letter = Letter::new(&sink).unwrap().in_time(Duration::from_secs(60));
