@@ -167,10 +167,8 @@ where
             return Ok(Step::Done(Some(outcome)));
         }
         Ok(match step {
-            Ok(Step::Continue) => Step::Continue,
-            Ok(Step::SupplyBody { message }) => Step::SupplyBody { message },
-            Ok(Step::UpgradeTls(upgrade)) => Step::UpgradeTls(upgrade),
-            Ok(Step::Done(())) | Err(_) => Step::Done(None),
+            Ok(step) => step.map(|()| None),
+            Err(_) => Step::Done(None),
         })
     }
 

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
 use smtp_proto::body::BodyPart;
-use smtp_proto::connection::{Connection, Timeout, TlsUpgrade};
+use smtp_proto::connection::{Connection, TlsUpgrade};
 use smtp_proto::flow::Step;
 
 use crate::job::{Job, Source};
@@ -38,7 +38,8 @@ pub(crate) struct Pump<S: Stream> {
     pub(crate) connection: Connection,
     pub(crate) transport: Transport<S>,
     buffer: Box<[u8]>,
-    waiting: Option<(Timeout, Instant)>,
+    /// What the connection's time is counted from.
+    began: Instant,
     flushed: bool,
     /// How long one write may last at present.
     write_slice: Duration,
@@ -68,7 +69,7 @@ impl<S: Stream> Pump<S> {
             connection,
             transport,
             buffer: vec![0; 16 * 1024].into(),
-            waiting: None,
+            began: Instant::now(),
             flushed: true,
             write_slice: WRITE_SLICE,
             facing: false,
@@ -388,18 +389,12 @@ impl<S: Stream> Pump<S> {
         }
     }
 
-    /// Time left of what the connection now waits for.
+    /// Time left of what the connection now waits for; none if that is over, and the connection with it.
     pub(crate) fn remaining(&mut self) -> Duration {
-        let Some(timeout) = self.connection.timeout() else {
-            self.waiting = None;
-            return READ_SLICE;
-        };
-        match self.waiting {
-            Some((same, since)) if same == timeout => timeout.budget.saturating_sub(since.elapsed()),
-            _ => {
-                self.waiting = Some((timeout, Instant::now()));
-                timeout.budget
-            }
+        match self.connection.tick(self.began.elapsed()) {
+            Some(left) => left,
+            None if self.connection.failure().is_some() => Duration::ZERO,
+            None => READ_SLICE,
         }
     }
 }

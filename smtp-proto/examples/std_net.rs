@@ -2,15 +2,12 @@
 //! machine, for example `cargo run -p smtp-proto --example std_net -- 127.0.0.1:2525`.
 
 use std::error::Error;
-use std::io::{self, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use smtp_proto::connection::{Config, Connection, Peer, Timeout, TlsPolicy};
-use smtp_proto::flow::{Body, Envelope, Flow, Open, Quit, Send, SendOptions, Step};
-
-/// The clock of one wait, which begins anew whenever the connection waits for something else.
-struct Clock(Option<(Timeout, Instant)>);
+use smtp_proto::connection::{Config, Connection, Peer, TlsPolicy};
+use smtp_proto::flow::{Body, Envelope, Flow, SendOptions, Step, Submit};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).ok_or("usage: std_net HOST:PORT")?;
@@ -22,11 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let envelope = Envelope::from_strs("alice@example.org", &["bob@example.net"])?;
     let message = b"Subject: hello\r\n\r\nA message through a loop of one's own.\r\n";
-    run(&mut Open::new(), &mut connection, &mut stream, b"")?;
-    let mut send = Send::new(&envelope, Body::Whole(message), SendOptions::default());
-    let delivery = run(&mut send, &mut connection, &mut stream, message)?;
+    let mut submit = Submit::new(&envelope, Body::Whole(message), SendOptions::default());
+    let delivery = run(&mut submit, &mut connection, &mut stream, message)?;
     println!("queue id: {}", delivery.queue_id().unwrap_or("none"));
-    run(&mut Quit::new(), &mut connection, &mut stream, b"")?;
     Ok(())
 }
 
@@ -36,72 +31,30 @@ fn run<F: Flow>(
     stream: &mut TcpStream,
     message: &[u8],
 ) -> Result<F::Output, F::Error> {
-    let mut clock = Clock(None);
-    let mut buffer = [0; 4096];
-    let mut rest = message;
+    let (began, mut at, mut broken, mut buffer) = (Instant::now(), 0, false, [0; 4096]);
     loop {
         match flow.poll(connection)? {
             Step::Done(output) => return Ok(output),
             Step::UpgradeTls(_) => connection.tls_failed(),
-            Step::SupplyBody { .. } if rest.is_empty() => drop(connection.finish_body()),
-            Step::SupplyBody { .. } => {
-                // What is wrong with the octets, the flow tells.
-                let Ok(mut part) = connection.body(rest) else { continue };
-                rest = rest.get(part.consumed()..).unwrap_or_default();
-                while let Some(slice) = part.slices().next() {
-                    match clock.tick(connection, stream, |stream| stream.write(slice)) {
-                        Some(n) => {
-                            part.advance(n);
-                            connection.advance_output(n)?;
-                        }
-                        // If that was the end, the flow says so.
-                        None => drop(flow.poll(connection)?),
-                    }
-                }
-            }
-            Step::Continue if !connection.output().is_empty() => {
-                let output = connection.output().to_vec();
-                if let Some(n) = clock.tick(connection, stream, |stream| stream.write(&output)) {
-                    connection.advance_output(n)?;
-                }
-            }
+            Step::SupplyBody { .. } => connection.supply_body(message, &mut at),
             Step::Continue => {
-                if let Some(n) = clock.tick(connection, stream, |stream| stream.read(&mut buffer)) {
-                    connection.receive(buffer.get(..n).unwrap_or_default());
+                let Some(left) = connection.tick(began.elapsed()) else { continue };
+                let writing = !connection.output().is_empty() && !broken;
+                let bounded = stream.set_read_timeout(Some(left)).and(stream.set_write_timeout(Some(left)));
+                let moved = bounded.and_then(|()| match writing {
+                    true => stream.write(connection.output()),
+                    false => stream.read(&mut buffer),
+                });
+                match moved.map_err(|error| error.kind()) {
+                    Ok(n) if writing && n > 0 => connection.advance_output(n)?,
+                    Ok(n) if n > 0 => connection.receive(buffer.get(..n).unwrap_or_default()),
+                    // The next tick tells whether the time is over.
+                    Err(ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+                    // What the server said before it closed may still be read.
+                    _ if writing => broken = true,
+                    _ => connection.receive_eof(),
                 }
             }
         }
-    }
-}
-
-impl Clock {
-    /// One read or write within the time that is left. `None` when it moved nothing: the connection knows
-    /// already if that was the end.
-    fn tick(
-        &mut self,
-        connection: &mut Connection,
-        stream: &mut TcpStream,
-        call: impl FnOnce(&mut TcpStream) -> io::Result<usize>,
-    ) -> Option<usize> {
-        let timeout = connection.timeout()?;
-        let since = match self.0 {
-            Some((same, since)) if same == timeout => since,
-            _ => self.0.insert((timeout, Instant::now())).1,
-        };
-        let remaining = timeout.budget.saturating_sub(since.elapsed());
-        let bounded = stream.set_read_timeout(Some(remaining)).and(stream.set_write_timeout(Some(remaining)));
-        // A budget of nothing left is no timeout that a socket takes, and so is an error here, too.
-        match bounded.and_then(|()| call(stream)) {
-            Ok(0) => connection.receive_eof(),
-            Ok(n) => return Some(n),
-            Err(error) => match error.kind() {
-                io::ErrorKind::Interrupted => {}
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::InvalidInput => {
-                    connection.handle_timeout();
-                }
-                _ => connection.receive_eof(),
-            },
-        }
-        None
     }
 }

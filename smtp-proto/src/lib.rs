@@ -16,7 +16,7 @@
 //!     message: &[u8],
 //! ) -> Result<F::Output, F::Error> {
 //!     let mut buffer = [0; 4096];
-//!     let mut rest = message;
+//!     let mut at = 0;
 //!     loop {
 //!         match flow.poll(connection)? {
 //!             Step::Done(output) => return Ok(output),
@@ -25,16 +25,7 @@
 //! #               drop(token);
 //!                 connection.tls_failed();
 //!             }
-//!             Step::SupplyBody { .. } if rest.is_empty() => drop(connection.finish_body()),
-//!             Step::SupplyBody { .. } => {
-//!                 // What is wrong with the octets, the flow tells.
-//!                 let Ok(part) = connection.body(rest) else { continue };
-//!                 for slice in &part {
-//!                     stream.write_all(slice).unwrap();
-//!                 }
-//!                 rest = &rest[part.consumed()..];
-//!                 connection.advance_output(part.len())?;
-//!             }
+//!             Step::SupplyBody { .. } => connection.supply_body(message, &mut at),
 //!             Step::Continue if !connection.output().is_empty() => {
 //!                 let n = stream.write(connection.output()).unwrap();
 //!                 connection.advance_output(n)?;
@@ -70,7 +61,7 @@
 //! # assert!(stream.1.ends_with(b"Subject: hi\r\n\r\n..\r\n.\r\n"));
 //! ```
 //!
-//! A loop that keeps deadlines also looks at [`Connection::timeout`]. The contract of every call is on
+//! A loop that keeps deadlines also asks [`Connection::tick`] how long each read and write may last. The contract of every call is on
 //! [`Connection`]; `smtp-blocking` and `smtp-tokio` are this loop over real streams, built on the same public
 //! methods.
 //!

@@ -183,12 +183,10 @@ impl<'m> Job for Feed<'m> {
             return Ok(Step::Done(Some(outcome)));
         }
         Ok(match step {
-            Ok(Step::Continue) => Step::Continue,
-            Ok(Step::SupplyBody { message }) => Step::SupplyBody { message },
-            Ok(Step::UpgradeTls(upgrade)) => Step::UpgradeTls(upgrade),
+            Ok(step) => step.map(|()| None),
             // On a broken connection the next message is still waited for, to tell its outcome.
             Err(_) if self.waiting => Step::Continue,
-            Ok(Step::Done(())) | Err(_) => Step::Done(None),
+            Err(_) => Step::Done(None),
         })
     }
 

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use smtp_proto::body::BodyPart;
-use smtp_proto::connection::{Connection, Timeout, TlsUpgrade};
+use smtp_proto::connection::{Connection, TlsUpgrade};
 use smtp_proto::flow::Step;
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -35,7 +35,8 @@ pub(crate) struct Pump<S: Stream> {
     pub(crate) connection: Connection,
     pub(crate) transport: Transport<S>,
     buffer: Box<[u8]>,
-    waiting: Option<Timeout>,
+    /// What the connection's time is counted from.
+    began: Instant,
     clock: Option<Pin<Box<Sleep>>>,
     flushed: bool,
     /// The last write had to wait.
@@ -94,7 +95,7 @@ impl<S: Stream> Pump<S> {
             connection,
             transport,
             buffer: vec![0; 16 * 1024].into(),
-            waiting: None,
+            began: Instant::now(),
             clock: None,
             flushed: true,
             blocked: false,
@@ -435,18 +436,18 @@ impl<S: Stream> Pump<S> {
         Poll::Ready(())
     }
 
-    /// Ready when what the connection now waits for has taken too long. The clock starts anew whenever that
-    /// changes.
+    /// Ready when what the connection now waits for has taken too long.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let timeout = self.connection.timeout();
-        let Some(Timeout { budget, .. }) = timeout else { return Poll::Pending };
+        let now = self.began.elapsed();
+        let Some(left) = self.connection.tick(now) else {
+            return if self.connection.failure().is_some() { Poll::Ready(()) } else { Poll::Pending };
+        };
         // So far ahead there are instants still.
         #[allow(clippy::arithmetic_side_effects)]
-        let deadline = || Instant::now() + budget.min(FOREVER);
-        let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline())));
-        if self.waiting != timeout {
-            clock.as_mut().reset(deadline());
-            self.waiting = timeout;
+        let deadline = self.began + now.saturating_add(left.min(FOREVER));
+        let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if clock.deadline() != deadline {
+            clock.as_mut().reset(deadline);
         }
         clock.as_mut().poll(cx)
     }

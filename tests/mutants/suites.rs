@@ -40,6 +40,8 @@ mod lmtp;
 mod mechanisms;
 #[path = "../tests/outcome.rs"]
 mod outcome;
+#[path = "../tests/own_loops.rs"]
+mod own_loops;
 #[path = "../tests/parameters.rs"]
 mod parameters;
 #[path = "../tests/plan.rs"]

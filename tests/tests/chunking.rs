@@ -414,7 +414,7 @@ fn r01_a_silent_source_has_a_budget_of_its_own() {
                     Ok(step)
                 }
             }),
-            &[b"ab"],
+            &[b"ab", b""],
         );
         assert_eq!(end, Err(Error::Timeout(TimeoutPhase::BodySource)));
         assert_eq!(cause(batch.next_outcome().unwrap()), (true, Error::Timeout(TimeoutPhase::BodySource)));

@@ -222,7 +222,7 @@ fn d11_line_ends_that_are_mended_count_in_the_size() {
 fn d17_a_length_other_than_the_declared_one_ends_without_terminator() {
     let lines = |body: &str| format!("C: MAIL FROM:<alice@example.org> SIZE=5\n{RCPT_DATA}C| {body}");
     for (chunks, body, supplied) in
-        [(&[&b"a\r\n"[..]][..], r"a\r\n", 3), (&[b"abc\r\n", b"d"], r"abc\r\nd", 6), (&[], "", 0)]
+        [(&[&b"a\r\n"[..], b""][..], r"a\r\n", 3), (&[b"abc\r\n", b"d"], r"abc\r\nd", 6), (&[], "", 0)]
     {
         let error = not_sent(stream(&["SIZE"], &lines(body), BodyKind::SevenBit, Some(5), chunks));
         assert_eq!(error, Misuse::SizeMismatch { declared: 5, supplied }.into());

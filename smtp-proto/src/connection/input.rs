@@ -169,7 +169,7 @@ impl Connection {
             Verdict::Done | Verdict::GoOn | Verdict::Refused => {}
         }
         let id = front.id;
-        self.sequence = self.sequence.wrapping_add(1);
+        self.end_wait();
         if !self.is_final(stage) {
             return Ok(Event::Reply { id, stage, reply });
         }

@@ -21,6 +21,7 @@ mod transcript;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
+use core::time::Duration;
 
 pub use crate::stage::{Stage, TimeoutPhase};
 pub use config::{Config, Peer, Protocol, TlsPolicy};
@@ -56,7 +57,7 @@ use pipeline::Pipeline;
 ///   says how much of it the transport *accepted*. Report what was accepted before handing in what was read.
 /// - **Illegal calls** return a typed error, queue nothing, and leave the connection as it was.
 /// - **Time.** [`timeout`](Self::timeout) names what is awaited and for how long; when it has run out, call
-///   [`handle_timeout`](Self::handle_timeout).
+///   [`handle_timeout`](Self::handle_timeout). [`tick`](Self::tick) does both for a caller who says what time it is.
 /// - **In order.** Each reply answers the oldest command in flight. A reply nobody asked for is fatal, except
 ///   421 (and an idle 221), which is the server's orderly goodbye.
 /// - **Poisoned is poisoned.** After a fatal error nothing is ever emitted again; queueing calls return
@@ -66,7 +67,7 @@ use pipeline::Pipeline;
 ///
 /// At most 1 MiB with the default settings, whatever the server says and whether or not its events are taken: input
 /// and a reply under assembly ([`ReplyLimits`](crate::reply::ReplyLimits)), what the server offers, the commands in the
-/// [`Window`], and up to 1,000 domains for a server that limits their number. After a failure it is at most 128 KiB:
+/// [`Window`], the piece of a message that [`supply_body`](Self::supply_body) copied, and up to 1,000 domains for a server that limits their number. After a failure it is at most 128 KiB:
 /// the error, and which commands have no reply. Idle, it is about 1 KiB, the value itself included. Not counted are
 /// [`Config`], which connections can share, and commands queued though there was no [room](Self::has_room) for them.
 ///
@@ -82,10 +83,10 @@ use pipeline::Pipeline;
 ///       match flow.poll(&mut connection)? {
 ///           Done(output)     => break output,
 ///           UpgradeTls(t)    => handshake, then connection.tls_established(t),
-///           SupplyBody { .. } => write connection.body(chunk), or connection.finish_body(),
+///           SupplyBody { .. } => connection.supply_body(message, &mut at)
 ///           Continue         => write connection.output() if there is any, else
 ///                               read, and connection.receive(..) or .receive_eof(),
-///                               watching connection.timeout()
+///                               for no longer than connection.tick(now) says
 ///       }
 ///   }
 /// ```
@@ -137,6 +138,10 @@ pub struct Connection {
     /// Replies taken, and times that octets of a body left: between two waits of the same phase there is one or the
     /// other.
     sequence: u64,
+    /// What was awaited at the latest tick, `None` once `sequence` has changed; and since when, in nanoseconds by the
+    /// caller's clock: as short as that, for an idle connection to be small.
+    waiting_for: Option<TimeoutPhase>,
+    waiting_since: u64,
     failure: Option<Box<Error>>,
     transcript: Option<Transcript>,
 }
@@ -217,6 +222,8 @@ impl Connection {
             body_error: None,
             eof: false,
             sequence: 0,
+            waiting_for: None,
+            waiting_since: 0,
             failure: None,
             transcript: None,
         }
@@ -234,6 +241,11 @@ impl Connection {
     pub fn tls_upgrade(&mut self) -> Option<TlsUpgrade> {
         let due = self.failure.is_none() && self.receiving == Phase::TlsPending && !self.eof;
         due.then(|| TlsUpgrade { host: self.config.host.clone(), channel_bindings: ChannelBindings::new() })
+    }
+
+    /// Whether a TLS handshake is due or under way.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.receiving == Phase::TlsPending
     }
 
     /// Reports a finished handshake in which the server was verified for the upgrade's name. The session then
@@ -304,7 +316,7 @@ impl Connection {
     // ---- time, and the end ----
 
     /// What is awaited and how long that may take, or `None` when nothing is. Start a new clock whenever the
-    /// value differs from the one before.
+    /// value differs from the one before, or let [`tick`](Self::tick) do that.
     #[must_use]
     pub fn timeout(&self) -> Option<Timeout> {
         if self.failure.is_some() || self.receiving == Phase::Closed {
@@ -330,11 +342,52 @@ impl Connection {
         Some(Timeout { phase, budget: self.config.timeouts.budget(phase), sequence: self.sequence })
     }
 
+    /// A wait has ended: the next one is another, be it of the same phase.
+    fn end_wait(&mut self) {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.waiting_for = None;
+    }
+
     /// Whether the reply now awaited is to octets of a body that have not all left.
     fn awaits_own_octets(&self) -> bool {
         let front = self.pipeline.front();
         front.is_some_and(|front| matches!(front.stage, Stage::Bdat | Stage::EndOfData))
             && !self.pipeline.front_left()
+    }
+
+    /// Tells the time, as what has passed since any fixed moment, and gives how much of it is left for what is now
+    /// awaited: the longest that a read or a write may last. A wait begins with the first call after
+    /// [`timeout`](Self::timeout) has changed, so call this whenever it would have to be waited.
+    ///
+    /// `None` means not to wait but to poll the flow again: either the time is over, and the connection poisoned as by
+    /// [`handle_timeout`](Self::handle_timeout), or nothing is awaited.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use smtp_proto::connection::{Config, Connection, Peer, Stage, TimeoutPhase};
+    ///
+    /// let mut connection = Connection::new(Config::new("mail.example"), Peer::Remote);
+    /// let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    /// assert_eq!(connection.tick(minutes(100)), Some(minutes(5)), "for the greeting");
+    /// connection.receive(b"220 ma");
+    /// assert_eq!(connection.tick(minutes(102)), Some(minutes(3)), "a part of a reply gives no more time");
+    /// assert_eq!(connection.tick(minutes(105)), None);
+    /// let late = TimeoutPhase::Reply(Stage::Greeting);
+    /// assert!(matches!(connection.failure(), Some(smtp_proto::Error::Timeout(phase)) if *phase == late));
+    /// ```
+    pub fn tick(&mut self, now: Duration) -> Option<Duration> {
+        let Timeout { phase, budget, .. } = self.timeout()?;
+        if self.waiting_for != Some(phase) {
+            self.waiting_for = Some(phase);
+            self.waiting_since = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        }
+        let waited = now.saturating_sub(Duration::from_nanos(self.waiting_since));
+        let left = budget.saturating_sub(waited);
+        if left.is_zero() {
+            self.handle_timeout();
+            return None;
+        }
+        Some(left)
     }
 
     /// Reports that the budget of [`timeout`](Self::timeout) has run out: the connection is poisoned. Does
@@ -493,13 +546,19 @@ impl Connection {
     }
 
     /// Whether octets of the message's body may be given to [`body`](Self::body) now, or its end be told to
-    /// [`finish_body`](Self::finish_body): the server has asked for them, or under BDAT the window has room.
+    /// [`finish_body`](Self::finish_body): the server has asked for them, or under BDAT the window has room. While octets
+    /// that [`supply_body`](Self::supply_body) copied wait to leave, no others are wanted.
     ///
     /// The first chunk of a session waits until the server has accepted a recipient. One that takes no mail at
     /// all, because it wants AUTH or TLS first, may answer BDAT with 530 and read the octets behind it as commands
     /// (Postfix and Dovecot do), though RFC 3030 §2 has it discard them.
     #[must_use]
     pub fn wants_body(&self) -> bool {
+        self.takes_body() && !self.pipeline.is_keeping()
+    }
+
+    /// The same without regard to what waits to leave.
+    fn takes_body(&self) -> bool {
         if self.failure.is_some() || self.sending != Phase::Body {
             return false;
         }

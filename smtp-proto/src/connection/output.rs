@@ -8,6 +8,9 @@ use super::{CommandId, Connection, TranscriptEntry};
 use crate::body::BodyPart;
 use crate::error::{Error, Misuse};
 
+/// Most octets of a message that are copied at once.
+const PIECE: usize = 16 * 1024;
+
 impl Connection {
     /// The octets to write now. If a [`BodyPart`] is in your hands, it goes first.
     #[must_use]
@@ -37,7 +40,7 @@ impl Connection {
         let in_body = self.awaits_own_octets();
         self.pipeline.advance(n).ok_or(Misuse::AdvancedTooFar)?;
         if in_body {
-            self.sequence = self.sequence.wrapping_add(1);
+            self.end_wait();
         }
         Ok(())
     }
@@ -111,6 +114,37 @@ impl Connection {
         Ok(part)
     }
 
+    /// Supplies the body of a message that is in memory, a piece at each call: what
+    /// [`Step::SupplyBody`](crate::flow::Step::SupplyBody) asks for, in one line. Copies the next octets of `message`,
+    /// from `at` on and up to 16 KiB (or [`Window::chunk_octets`](super::Window::chunk_octets), if that is less), into
+    /// [`output`](Self::output), and moves `at` behind them. After the last it ends
+    /// the body, and sets `at` back to 0: should the message be asked for again, for another mail transaction, it is at
+    /// hand. A caller who wants no copy takes [`body`](Self::body).
+    ///
+    /// Does nothing if no body is [wanted](Self::wants_body). What is wrong with the octets, the flow tells.
+    pub fn supply_body(&mut self, message: &[u8], at: &mut usize) {
+        if !self.wants_body() {
+            return;
+        }
+        let piece = PIECE.min(self.config.window.chunk_octets.max(1));
+        let until = at.saturating_add(piece).min(message.len());
+        while let Some(rest @ [_, ..]) = message.get(*at..until).filter(|_| self.takes_body()) {
+            match self.next_part(rest) {
+                Ok(part) => {
+                    *at = at.saturating_add(part.consumed());
+                    self.pipeline.keep(&part);
+                }
+                Err(error) => {
+                    self.body_failed(error);
+                    return;
+                }
+            }
+        }
+        if *at >= message.len() && self.finish_body().is_ok() {
+            *at = 0;
+        }
+    }
+
     fn announce(&mut self, announcement: &Announcement) -> CommandId {
         let Announcement { stage, end, line, octets } = announcement;
         let id = end.unwrap_or_else(|| self.pipeline.new_id());
@@ -134,7 +168,7 @@ impl Connection {
         if let Some(id) = self.completed {
             return Ok(id);
         }
-        let wanted = self.wants_body();
+        let wanted = self.takes_body();
         let ending = match self.outgoing.as_mut() {
             Some(outgoing) if wanted => outgoing.finish(),
             _ => return Err(Misuse::NoBody.into()),

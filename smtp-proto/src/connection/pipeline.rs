@@ -15,7 +15,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::{CommandId, Stage};
-use crate::body::Head;
+use crate::body::{BodyPart, Head};
 
 /// How much may be in flight at once.
 ///
@@ -80,6 +80,9 @@ pub(super) struct Pipeline {
     accepted: u64,
     /// Octets of a body part that the caller is writing, the command lines at its head included.
     owed: u64,
+    /// How many of the octets to be written, body part included, it takes until those of bodies that were copied into
+    /// `bytes` have left.
+    kept: u32,
     /// Encoded octets; `bytes[head]` stands at position `accepted + owed`.
     bytes: Vec<u8>,
     head: usize,
@@ -106,6 +109,7 @@ impl Pipeline {
             next_id: 0,
             accepted: 0,
             owed: 0,
+            kept: 0,
             bytes: Vec::new(),
             head: 0,
             released: 0,
@@ -252,6 +256,21 @@ impl Pipeline {
         self.owed = self.owed.saturating_add(octets);
     }
 
+    /// Takes the part just lent back from the caller, as a copy: it leaves as command lines do.
+    pub(super) fn keep(&mut self, part: &BodyPart<'_>) {
+        self.bytes.reserve(part.len());
+        part.slices().for_each(|slice| self.bytes.extend_from_slice(slice));
+        self.owed = self.owed.saturating_sub(part.len() as u64);
+        let end = self.queued_end();
+        self.kept = u32::try_from(end.saturating_sub(self.accepted)).unwrap_or(u32::MAX);
+        self.released = self.released.max(end);
+    }
+
+    /// Whether octets of a body that were copied have not left.
+    pub(super) fn is_keeping(&self) -> bool {
+        self.kept > 0
+    }
+
     pub(super) fn owed(&self) -> u64 {
         self.owed
     }
@@ -389,6 +408,7 @@ impl Pipeline {
         }
         self.owed = self.owed.saturating_sub(lent);
         self.accepted = self.accepted.saturating_add(n as u64);
+        self.kept = self.kept.saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
         self.head = self.head.saturating_add(rest);
         if self.head == self.bytes.len() {
             self.clear();
@@ -418,6 +438,7 @@ impl Pipeline {
     pub(super) fn stop(&mut self) {
         self.clear();
         self.released = 0;
+        self.kept = 0;
     }
 }
 

@@ -16,6 +16,7 @@ mod outcome;
 mod plan;
 mod quit;
 mod send;
+mod submit;
 mod texts;
 mod transaction;
 mod xclient;
@@ -32,6 +33,7 @@ pub(crate) use outcome::verdict_in;
 pub use outcome::{Delivery, RecipientOutcome, RecipientState, SendError, queue_id};
 pub use quit::Quit;
 pub use send::Send;
+pub use submit::Submit;
 pub use xclient::XClient;
 
 use crate::connection::{Connection, TlsUpgrade};
@@ -57,11 +59,12 @@ pub trait Flow {
 pub enum Step<T> {
     /// Write [`Connection::output`] if there is any; otherwise read, and hand in what was read.
     Continue,
-    /// Do the TLS handshake on the transport now, and give the token to [`Connection::tls_established`].
+    /// Do the TLS handshake on the transport now, and give the token to [`Connection::tls_established`]. A loop that
+    /// never blocks may poll on meanwhile, and is told to continue.
     UpgradeTls(TlsUpgrade),
-    /// Supply more of the body of message `message` (counted from 0): a piece of it through
-    /// [`Connection::body`], or its end through [`Connection::finish_body`]. Then poll again: under BDAT the
-    /// next piece may have to wait. Where [`SendOptions::split`] makes several mail transactions of a message,
+    /// Supply more of the body of message `message` (counted from 0): [`Connection::supply_body`] does that for a
+    /// message in memory; otherwise, a piece of it through [`Connection::body`], or its end through
+    /// [`Connection::finish_body`]. Then poll again: under BDAT the next piece may have to wait. Where [`SendOptions::split`] makes several mail transactions of a message,
     /// its body is asked for again from the beginning, once [`Connection::body_id`] has changed.
     SupplyBody {
         /// Which message.
@@ -69,4 +72,16 @@ pub enum Step<T> {
     },
     /// The flow has ended, and nothing of it is left to write.
     Done(T),
+}
+
+impl<T> Step<T> {
+    /// The same step, with what the flow ends with put through `convert`.
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Step<U> {
+        match self {
+            Self::Continue => Step::Continue,
+            Self::UpgradeTls(upgrade) => Step::UpgradeTls(upgrade),
+            Self::SupplyBody { message } => Step::SupplyBody { message },
+            Self::Done(output) => Step::Done(convert(output)),
+        }
+    }
 }

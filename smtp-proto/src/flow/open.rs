@@ -79,6 +79,7 @@ impl Flow for Open {
                     Some(_) => {}
                     None => return Ok(Step::Continue),
                 },
+                State::Hello(_) if connection.is_handshaking() => return await_handshake(connection),
                 State::Hello(hello) => {
                     let Step::Done(_) = hello.poll(connection)? else { return Ok(Step::Continue) };
                     match upgrade_due(connection)? {
@@ -90,6 +91,13 @@ impl Flow for Open {
             }
         }
     }
+}
+
+/// A loop that never blocks polls on while the handshake goes on. The token has been handed out, and there is nothing
+/// to do but to wait.
+fn await_handshake(connection: &mut Connection) -> Result<Step<()>, Error> {
+    connection.poll_event()?;
+    Ok(Step::Continue)
 }
 
 /// Whether STARTTLS comes next, as the policy and the server have it.
@@ -203,6 +211,9 @@ impl Flow for StartTls {
 
     fn poll(&mut self, connection: &mut Connection) -> Result<Step<()>, Error> {
         if let Some(hello) = &mut self.hello {
+            if connection.is_handshaking() {
+                return await_handshake(connection);
+            }
             return Ok(match hello.poll(connection)? {
                 Step::Done(_) => Step::Done(()),
                 _ => Step::Continue,

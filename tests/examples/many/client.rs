@@ -46,12 +46,11 @@ pub fn run(address: SocketAddr, count: usize) -> io::Result<Report> {
     let job = job().map_err(io::Error::other)?;
     let mut sessions = Sessions::new(&job, address, count)?;
     let before = resident();
-    let began = Instant::now();
     while sessions.idle + sessions.over < count {
         sessions.connect()?;
         sessions.turn()?;
     }
-    let (time, idle) = (began.elapsed(), sessions.idle);
+    let (time, idle) = (sessions.began.elapsed(), sessions.idle);
     let resident = before.zip(resident());
     sessions.check()?;
     let delivered = sessions.delivered();
@@ -85,6 +84,7 @@ struct Sessions<'j> {
     buffer: Vec<u8>,
     sessions: Vec<Option<Session<'j>>>,
     deadlines: Deadlines,
+    began: Instant,
     idle: usize,
     over: usize,
 }
@@ -100,6 +100,7 @@ impl<'j> Sessions<'j> {
             buffer: vec![0; 16 * 1024],
             sessions: Vec::with_capacity(count),
             deadlines: Deadlines::default(),
+            began: Instant::now(),
             idle: 0,
             over: 0,
         })
@@ -120,20 +121,16 @@ impl<'j> Sessions<'j> {
 
     /// Waits for the sockets, or for the first deadline, and goes on with whom that concerns.
     fn turn(&mut self) -> io::Result<()> {
-        let left = self.deadlines.next().map(|due| due.saturating_duration_since(Instant::now()));
+        let left = self.deadlines.next().map(|due| due.saturating_sub(self.began.elapsed()));
         match self.poll.poll(&mut self.events, left) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
         let ready: Vec<_> = self.events.iter().map(|event| event.token().0).collect();
         ready.into_iter().for_each(|index| self.go_on(index));
-        let now = Instant::now();
-        while let Some((due, index)) = self.deadlines.pop(now) {
-            let Some(session) = &mut self.sessions[index] else { continue };
-            if self.deadlines.is_over((due, index), &mut session.clock, now) {
-                session.connection.handle_timeout();
-                self.go_on(index);
-            }
+        let now = self.began.elapsed();
+        while let Some(index) = self.deadlines.pop(now) {
+            self.go_on(index);
         }
         Ok(())
     }
@@ -141,11 +138,14 @@ impl<'j> Sessions<'j> {
     fn go_on(&mut self, index: usize) {
         let Some(session) = &mut self.sessions[index] else { return };
         let before = (session.is_idle(), session.end().is_some());
-        session.go_on(&mut self.buffer);
+        let now = self.began.elapsed();
+        let left = session.go_on(&mut self.buffer, now);
         let after = (session.is_idle(), session.end().is_some());
         self.idle = self.idle + usize::from(after.0) - usize::from(before.0);
         self.over += usize::from(after.1 && !before.1);
-        self.deadlines.note(index, &mut session.clock, session.connection.timeout(), Instant::now());
+        if let Some(left) = left {
+            self.deadlines.note(index, now.saturating_add(left));
+        }
     }
 
     fn quit(&mut self) {

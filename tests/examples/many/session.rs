@@ -1,17 +1,15 @@
 //! One connection: its socket, the core, and the flow that it is in. It never waits.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mio::net::TcpStream;
-use smtp_proto::body::BodyPart;
 use smtp_proto::connection::{Config, Connection, Peer};
 use smtp_proto::flow::{Body, Delivery, Envelope, Flow, LogIn, Open, Quit, Send, SendOptions, Step};
 use smtp_proto::sasl::Credentials;
 use smtp_proto::{Error, SendError};
-
-use super::deadlines::Clock;
 
 /// What every session is to do.
 pub(crate) struct Job {
@@ -24,12 +22,10 @@ pub(crate) struct Job {
 pub(crate) struct Session<'j> {
     pub(crate) stream: TcpStream,
     pub(crate) connection: Connection,
-    pub(crate) clock: Clock,
     job: &'j Job,
     doing: Doing<'j>,
-    /// What is being written of the message, and how much of it was encoded.
-    part: Option<BodyPart<'j>>,
-    encoded: usize,
+    /// How much of the message was supplied.
+    at: usize,
     /// What the message came to.
     pub(crate) outcome: Option<Result<Delivery, SendError>>,
 }
@@ -49,11 +45,9 @@ impl<'j> Session<'j> {
         Ok(Self {
             stream,
             connection: Connection::new(job.config.clone(), Peer::of(address.ip())),
-            clock: Clock::default(),
             job,
             doing: Doing::Opening(Open::new()),
-            part: None,
-            encoded: 0,
+            at: 0,
             outcome: None,
         })
     }
@@ -76,22 +70,26 @@ impl<'j> Session<'j> {
         }
     }
 
-    /// Goes on until the socket has nothing to read and takes nothing more, or it is over.
-    pub(crate) fn go_on(&mut self, buffer: &mut [u8]) {
+    /// Goes on until the socket has nothing to read and takes nothing more, or it is over. How long it may stay so.
+    pub(crate) fn go_on(&mut self, buffer: &mut [u8], now: Duration) -> Option<Duration> {
         while self.end().is_none() {
             match self.poll() {
-                Ok(Step::SupplyBody { .. }) if self.part.is_none() => self.supply(),
+                Ok(Step::SupplyBody { .. }) => self.connection.supply_body(&self.job.message, &mut self.at),
                 Ok(Step::UpgradeTls(_)) => self.connection.tls_failed(),
-                Ok(Step::SupplyBody { .. } | Step::Continue) => {
+                Ok(Step::Continue) => {
                     // While the one is not possible the other may be.
                     if !self.write() && !self.read(buffer) {
-                        return;
+                        let left = self.connection.tick(now);
+                        if left.is_some() || self.connection.failure().is_none() {
+                            return left;
+                        }
                     }
                 }
                 Ok(Step::Done(())) => {}
                 Err(error) => self.doing = Doing::Over(Err(error)),
             }
         }
+        None
     }
 
     /// Polls the flow, and goes on to the next when it is done.
@@ -104,18 +102,12 @@ impl<'j> Session<'j> {
             Doing::LoggingIn(log_in) => {
                 let (envelope, body) = (&self.job.envelope, Body::Whole(&self.job.message));
                 let send = Send::new(envelope, body, SendOptions::default());
-                (without_output(log_in.poll(connection)?).0, Doing::Sending(send))
+                (log_in.poll(connection)?.map(drop), Doing::Sending(send))
             }
             Doing::Sending(send) => {
-                let (step, delivery) = match send.poll(connection) {
-                    Ok(step) => without_output(step),
-                    Err(error) => {
-                        self.outcome = Some(Err(error));
-                        (Step::Done(()), None)
-                    }
-                };
-                self.outcome = self.outcome.take().or(delivery.map(Ok));
-                (step, Doing::Idling)
+                let step =
+                    send.poll(connection).map_or_else(|error| Step::Done(Err(error)), |step| step.map(Ok));
+                (step.map(|outcome| self.outcome = Some(outcome)), Doing::Idling)
             }
             Doing::Idling => {
                 // What the server says now it says unasked, and whatever it is, it is the end.
@@ -131,37 +123,15 @@ impl<'j> Session<'j> {
         Ok(step)
     }
 
-    fn supply(&mut self) {
-        let rest = &self.job.message[self.encoded..];
-        // What is wrong with the octets, the flow tells.
-        let Ok(part) = self.connection.body(rest) else { return };
-        self.encoded += part.consumed();
-        self.part = Some(part);
-        if self.encoded == self.job.message.len() {
-            // The end of the message leaves in the same write.
-            let _ = self.connection.finish_body();
-        }
-    }
-
     /// Writes what there is to write; whether anything of it was taken.
     fn write(&mut self) -> bool {
-        let mut slices: Vec<_> = self.part.iter().flat_map(BodyPart::slices).map(IoSlice::new).collect();
-        slices.push(IoSlice::new(self.connection.output()));
-        if slices.iter().all(|slice| slice.is_empty()) {
+        let output = self.connection.output();
+        if output.is_empty() {
             return false;
         }
-        match self.stream.write_vectored(&slices) {
-            Ok(n) if n > 0 => {
-                if let Some(part) = &mut self.part {
-                    part.advance(n);
-                }
-                self.part.take_if(|part| part.is_empty());
-                self.connection.advance_output(n).is_ok()
-            }
-            Err(error) if is_later(&error) => false,
-            // What the server said before it closed may still be read.
-            Ok(_) | Err(_) => false,
-        }
+        // After an error, what the server said before it closed may still be read.
+        let n = self.stream.write(output).unwrap_or(0);
+        n > 0 && self.connection.advance_output(n).is_ok()
     }
 
     /// Reads what there is to read; whether that was anything, be it the end.
@@ -178,13 +148,4 @@ impl<'j> Session<'j> {
 /// Nothing can be done until the socket says so, or it is not connected yet.
 fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected)
-}
-
-fn without_output<T>(step: Step<T>) -> (Step<()>, Option<T>) {
-    match step {
-        Step::Done(output) => (Step::Done(()), Some(output)),
-        Step::Continue => (Step::Continue, None),
-        Step::SupplyBody { message } => (Step::SupplyBody { message }, None),
-        Step::UpgradeTls(upgrade) => (Step::UpgradeTls(upgrade), None),
-    }
 }

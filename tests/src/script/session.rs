@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smtp_proto::body::BodyPart;
 use smtp_proto::command::{Command, DataCommand};
-use smtp_proto::connection::{Connection, Timeout};
+use smtp_proto::connection::Connection;
 use smtp_proto::error::Error;
 use smtp_proto::flow::{
     Authenticate, Batch, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello,
@@ -30,7 +30,6 @@ pub struct Session {
     heard: usize,
     ended: bool,
     now: Duration,
-    clock: Option<(Timeout, Duration)>,
     channel_bindings: ChannelBindings,
 }
 
@@ -50,7 +49,7 @@ impl Session {
     pub(super) fn new(connection: Connection, peer: Peer, mode: Mode) -> Self {
         let (inbox, now) = (VecDeque::new(), Duration::ZERO);
         let channel_bindings = ChannelBindings::new();
-        Self { connection, peer, mode, inbox, heard: 0, ended: false, now, clock: None, channel_bindings }
+        Self { connection, peer, mode, inbox, heard: 0, ended: false, now, channel_bindings }
     }
 
     pub(super) fn into_parts(self) -> (Connection, Peer) {
@@ -260,7 +259,6 @@ impl Session {
             before = progress;
             assert!(rounds < SPIN, "no progress; the script is at {}", self.peer.position());
             let step = flow.poll(&mut self.connection)?;
-            self.watch_clock();
             if let Some(fault) = self.peer.fault() {
                 panic!("{fault}");
             }
@@ -315,6 +313,12 @@ impl Session {
         if self.ended {
             return Ok(());
         }
+        if let (Mode::Copied, [message]) = (self.mode, chunks) {
+            if *message != super::SOURCE_FAILS {
+                self.connection.supply_body(message, &mut supplied.octets);
+                return Ok(());
+            }
+        }
         while chunks.get(supplied.chunks).is_some_and(|chunk| chunk.len() == supplied.octets) {
             *supplied = Supplied { chunks: supplied.chunks + 1, octets: 0, ..*supplied };
         }
@@ -352,14 +356,15 @@ impl Session {
         poll: &mut impl FnMut(&mut Connection) -> Result<(), E>,
     ) -> Result<(), E> {
         while !part.is_empty() {
-            self.watch_clock();
             if self.peer.is_readable() {
                 self.listen();
                 self.feed_all();
                 poll(&mut self.connection)?;
             }
             let octets = match self.mode {
-                Mode::Whole | Mode::ByteReads | Mode::Split(_) => part.slices().collect::<Vec<_>>().concat(),
+                Mode::Whole | Mode::Copied | Mode::ByteReads | Mode::Split(_) => {
+                    part.slices().collect::<Vec<_>>().concat()
+                }
                 Mode::ByteWrites | Mode::Bytes => part.slices().flatten().take(1).copied().collect(),
             };
             match self.peer.write(&octets) {
@@ -384,7 +389,7 @@ impl Session {
 
     fn portion(&self, len: usize) -> usize {
         match self.mode {
-            Mode::Whole | Mode::ByteReads | Mode::Split(_) => len,
+            Mode::Whole | Mode::Copied | Mode::ByteReads | Mode::Split(_) => len,
             Mode::ByteWrites | Mode::Bytes => len.min(1),
         }
     }
@@ -407,7 +412,6 @@ impl Session {
     }
 
     fn listen(&mut self) {
-        self.watch_clock();
         let most = match self.mode {
             Mode::Split(at) if at > self.heard => at - self.heard,
             _ => usize::MAX,
@@ -422,7 +426,9 @@ impl Session {
     fn hear(&mut self, heard: Heard) {
         match heard {
             Heard::Octets(octets) => match self.mode {
-                Mode::Whole | Mode::ByteWrites | Mode::Split(_) => self.connection.receive(&octets),
+                Mode::Whole | Mode::Copied | Mode::ByteWrites | Mode::Split(_) => {
+                    self.connection.receive(&octets)
+                }
                 Mode::ByteReads | Mode::Bytes => {
                     self.inbox.extend(octets);
                     self.feed_one();
@@ -457,25 +463,11 @@ impl Session {
 
     // ---- virtual time ----
 
-    /// Starts the clock when what is awaited changes.
-    fn watch_clock(&mut self) {
-        let timeout = self.connection.timeout();
-        if self.clock.map(|(timeout, _)| timeout) != timeout {
-            self.clock = timeout.map(|timeout| (timeout, self.now));
-        }
-    }
-
+    /// Sleeps for this time, or for as long as what is awaited may take, whichever is shorter. No time passes but here.
     fn sleep(&mut self, time: Option<Duration>) {
-        let deadline = self.clock.map(|(timeout, since)| since.saturating_add(timeout.budget));
-        let wake = time.map(|time| self.now.saturating_add(time));
-        match (wake, deadline) {
-            (Some(wake), None) => self.now = wake,
-            (Some(wake), Some(deadline)) if wake < deadline => self.now = wake,
-            (_, Some(deadline)) => {
-                self.now = deadline;
-                self.connection.handle_timeout();
-            }
-            (None, None) => {}
-        }
+        let left = self.connection.tick(self.now);
+        let slept = time.into_iter().chain(left).min().unwrap_or_default();
+        self.now = self.now.saturating_add(slept);
+        let _ = self.connection.tick(self.now);
     }
 }
