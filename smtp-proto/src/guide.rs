@@ -2,7 +2,9 @@
 //!
 //! | page | for whom |
 //! |---|---|
+//! | [The loop and its contract](run_loop) | everyone who brings a loop |
 //! | [Replies and outcomes](outcomes) | everyone who has to decide whether to send again |
+//! | [TLS in your own stack](tls) | who brings a TLS library |
 //! | [Limits and time budgets](limits) | who has little memory, or little time |
 //! | [Writing a mechanism](mechanism) | who has another way to authenticate |
 //! | [Writing a flow](flow) | who has another job for a session |
@@ -10,6 +12,9 @@
 //! | [Fuzzing](fuzzing) | fuzzers |
 //!
 //! Each flight of octets that a message costs is on the page [`wire`](crate::wire).
+
+#[doc = include_str!("guide/run_loop.md")]
+pub mod run_loop {}
 
 #[doc = include_str!("guide/outcomes.md")]
 pub mod outcomes {}
@@ -27,5 +32,8 @@ pub mod flow {}
 pub mod fuzzing {}
 
 // The programs on these pages need the adapters or the test tools; the package `smtp-tests` compiles them.
+#[cfg_attr(not(doctest), doc = include_str!("guide/tls.md"))]
+pub mod tls {}
+
 #[cfg_attr(not(doctest), doc = include_str!("guide/testing.md"))]
 pub mod testing {}

@@ -17,5 +17,10 @@ pub struct Readme;
 
 /// The programs on the pages of the guide that need more than the core, compiled.
 #[cfg(doctest)]
+#[doc = include_str!("../../smtp-proto/src/guide/tls.md")]
+pub struct GuideTls;
+
+/// The same.
+#[cfg(doctest)]
 #[doc = include_str!("../../smtp-proto/src/guide/testing.md")]
 pub struct GuideTesting;
