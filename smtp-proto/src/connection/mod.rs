@@ -7,6 +7,7 @@
 
 mod commands;
 mod config;
+mod counters;
 mod event;
 mod input;
 mod limits;
@@ -24,11 +25,13 @@ use core::fmt;
 
 pub use crate::stage::{Stage, TimeoutPhase};
 pub use config::{Config, Peer, Protocol, TlsPolicy};
+pub use counters::Counters;
+pub(crate) use counters::Outcomes;
 pub use event::{CommandId, Event};
 pub use pipeline::Window;
 pub use quirks::Quirks;
 pub use timeout::{Timeout, Timeouts};
-pub use transcript::TranscriptEntry;
+pub use transcript::{Direction, TranscriptEntry, TranscriptLine};
 
 use crate::body::{BodyKind, BodyRules};
 use crate::capabilities::{Capabilities, Extension};
@@ -39,9 +42,11 @@ use crate::path::{ClientName, ReversePath};
 use crate::reply::ReplyParser;
 use crate::sasl::ServerInfo;
 use crate::security::{ChannelBindings, Security, VerifiedName, certificate_name};
+use counters::Tally;
 use outgoing::Outgoing;
 use phase::Phase;
 use pipeline::Pipeline;
+use transcript::Transcript;
 
 /// One SMTP session: no socket, no clock, no TLS, only what was said and what may be said next.
 ///
@@ -123,11 +128,11 @@ pub struct Connection {
     /// The server has accepted a recipient since the session was last changed by EHLO, TLS, AUTH or XCLIENT.
     takes_mail: bool,
     /// Recipients that the server has accepted in this mail transaction.
-    accepted: usize,
+    accepted: u32,
     /// A message is accepted for some of its recipients, and its other mail transactions are not over.
     partly_delivered: bool,
     /// Replies to the end of the message that have come, in LMTP.
-    finals: usize,
+    finals: u32,
     /// The server accepted a message of which it had refused a part.
     contradicted: bool,
     first_long_line: Option<u64>,
@@ -136,12 +141,11 @@ pub struct Connection {
     eof: bool,
     /// Replies taken, and times that octets of a body left: between two waits of the same phase there is one or the
     /// other.
-    sequence: u64,
+    sequence: u32,
     failure: Option<Box<Error>>,
-    transcript: Option<Transcript>,
+    transcript: Option<Box<Transcript>>,
+    tally: Tally,
 }
-
-type Transcript = Box<dyn FnMut(TranscriptEntry<'_>) + Send + Sync>;
 
 /// Proof that the connection asked for a TLS handshake: only [`Connection::tls_upgrade`] makes one, and only
 /// giving it back through [`Connection::tls_established`] makes the connection a protected one.
@@ -155,7 +159,7 @@ type Transcript = Box<dyn FnMut(TranscriptEntry<'_>) + Send + Sync>;
 #[derive(Debug)]
 #[must_use = "the connection waits for the TLS handshake"]
 pub struct TlsUpgrade {
-    host: Box<str>,
+    host: Arc<str>,
     channel_bindings: ChannelBindings,
 }
 
@@ -219,12 +223,8 @@ impl Connection {
             sequence: 0,
             failure: None,
             transcript: None,
+            tally: Tally::default(),
         }
-    }
-
-    /// Calls `hook` for each line of the session from now on, secrets redacted.
-    pub fn set_transcript(&mut self, hook: impl FnMut(TranscriptEntry<'_>) + Send + Sync + 'static) {
-        self.transcript = Some(Box::new(hook));
     }
 
     // ---- TLS ----
@@ -247,7 +247,7 @@ impl Connection {
             return Err(Misuse::NoTlsPending.into());
         }
         let implicit = self.config.tls == TlsPolicy::Implicit;
-        self.security = Security::Tls(VerifiedName::new(&upgrade.host));
+        self.security = Security::Tls(VerifiedName::new(upgrade.host));
         self.channel_bindings = upgrade.channel_bindings;
         self.forget_session();
         self.receiving = if implicit { Phase::Greeting } else { Phase::Hello };
@@ -255,7 +255,7 @@ impl Connection {
             self.pipeline.expect(Stage::Greeting);
         }
         self.sending = self.receiving;
-        self.trace(TranscriptEntry::Tls);
+        self.trace(TranscriptLine::Tls);
         Ok(())
     }
 
@@ -327,7 +327,7 @@ impl Connection {
                 None => return None,
             }
         };
-        Some(Timeout { phase, budget: self.config.timeouts.budget(phase), sequence: self.sequence })
+        Some(Timeout { phase, budget: self.config.timeouts.budget(phase), sequence: self.sequence.into() })
     }
 
     /// Whether the reply now awaited is to octets of a body that have not all left.
@@ -529,7 +529,7 @@ impl Connection {
 
     /// How many recipients the server has accepted in the latest mail transaction.
     pub(crate) fn accepted_recipients(&self) -> usize {
-        self.accepted
+        self.accepted as usize
     }
 
     /// Where the latest body passed the limit of 998 octets a line, if it did.
@@ -600,13 +600,8 @@ impl Connection {
                     && (!self.config.is_lmtp() || self.finals.saturating_add(1) >= self.accepted)
             }
         };
-        self.partly_delivered || self.pipeline.message_unanswered(usize::from(judged), self.accepted)
-    }
-
-    fn trace(&mut self, entry: TranscriptEntry<'_>) {
-        if let Some(hook) = &mut self.transcript {
-            hook(entry);
-        }
+        self.partly_delivered
+            || self.pipeline.message_unanswered(usize::from(judged), self.accepted_recipients())
     }
 }
 
