@@ -8,7 +8,9 @@ use smtp_proto::connection::Connection;
 use smtp_proto::flow::{Batch, Delivery, Envelope, Flow, Step};
 
 use crate::job::{Job, Source};
+use crate::observe::Track;
 use crate::pump::Progress;
+use crate::trace::Parent;
 use crate::transport::Transport;
 use crate::{Client, Error, Message, SendError, Stream};
 
@@ -33,7 +35,8 @@ where
     I::Item: Into<Message<'m>>,
 {
     pub(crate) fn new(client: &'c mut Client<S>, messages: I) -> Self {
-        let feed = Feed { batch: Batch::new(), messages, sources: VecDeque::new(), told: 0 };
+        let parent = client.pump.watch.session.parent();
+        let feed = Feed { batch: Batch::new(), messages, sources: VecDeque::new(), told: 0, parent };
         Self { client, feed, opened: false, over: false }
     }
 
@@ -53,7 +56,11 @@ where
 
     /// The first message's outcome when there is no session to send it in.
     fn not_opened(&mut self, error: Error) -> Option<Result<Delivery, SendError>> {
-        self.feed.messages.next().map(|_| Err(error.into()))
+        self.feed.messages.next().map(|message| {
+            let error = SendError::from(error);
+            message.into().track(&self.feed.parent, 0).over(Err(error.kind()));
+            Err(error)
+        })
     }
 }
 
@@ -107,9 +114,11 @@ struct Feed<'m, I> {
     batch: Batch<Cow<'m, Envelope>>,
     messages: I,
     /// The bodies of the messages without an outcome, from the oldest.
-    sources: VecDeque<Source<'m>>,
+    sources: VecDeque<(Source<'m>, Track)>,
     /// How many outcomes have been told.
     told: usize,
+    /// Where the spans of the messages belong.
+    parent: Parent,
 }
 
 impl<'m, I> Feed<'m, I>
@@ -130,11 +139,14 @@ where
             while self.batch.wants_message() && !self.is_ahead() {
                 match self.messages.next() {
                     Some(message) => {
+                        let message = message.into();
+                        let number = self.told.wrapping_add(self.sources.len());
+                        let track = message.track(&self.parent, number);
                         let batch = &mut self.batch;
-                        let source = message.into().dispatch(|envelope, body, options| {
+                        let source = message.dispatch(|envelope, body, options| {
                             batch.push(envelope, body, options);
                         });
-                        self.sources.push_back(source);
+                        self.sources.push_back((source, track));
                         // Without a connection each message has its outcome at once, and the next can wait.
                         if connection.failure().is_some() {
                             break;
@@ -162,7 +174,9 @@ where
     fn poll(&mut self, connection: &mut Connection) -> Result<Step<Self::Output>, Infallible> {
         let step = self.go_on(connection);
         if let Some(outcome) = self.batch.next_outcome() {
-            self.sources.pop_front();
+            if let Some((_, track)) = self.sources.pop_front() {
+                track.over(outcome.as_ref());
+            }
             self.told = self.told.wrapping_add(1);
             return Ok(Step::Done(Some(outcome)));
         }
@@ -179,12 +193,16 @@ where
 
     fn take_source(&mut self, message: usize) -> Source<'m> {
         let source = self.sources.get_mut(message.wrapping_sub(self.told));
-        source.map_or(Source::None, |source| std::mem::replace(source, Source::None))
+        source.map_or(Source::None, |(source, _)| std::mem::replace(source, Source::None))
     }
 
     fn return_source(&mut self, message: usize, source: Source<'m>) {
-        if let Some(place) = self.sources.get_mut(message.wrapping_sub(self.told)) {
+        if let Some((place, _)) = self.sources.get_mut(message.wrapping_sub(self.told)) {
             *place = source;
         }
+    }
+
+    fn track(&mut self, message: usize) -> Option<&mut Track> {
+        self.sources.get_mut(message.wrapping_sub(self.told)).map(|(_, track)| track)
     }
 }

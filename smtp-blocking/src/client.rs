@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::command::{Command, DataCommand};
-use smtp_proto::connection::{Config, Connection, TlsPolicy, TlsUpgrade, TranscriptEntry};
+use smtp_proto::connection::{Config, Connection, Counters, TlsPolicy, TlsUpgrade, TranscriptEntry};
 use smtp_proto::flow::{
     self, Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, Flow, Hello, Open, Quit, Send,
     SendOptions, StartTls,
@@ -22,7 +22,9 @@ use smtp_proto::security::Security;
 use crate::batch::SendAll;
 use crate::data::DataWriter;
 use crate::job::{Single, Source};
+use crate::observe::{Track, Watch};
 use crate::pump::{Progress, Pump};
+use crate::trace::Session;
 use crate::transport::Transport;
 #[cfg(feature = "rustls")]
 use crate::transport::Wait;
@@ -121,8 +123,9 @@ impl<S: Stream> Client<S> {
             Some(ip) if !config.has_client_name() => config.client_name(ClientName::from_ip(ip)),
             _ => config,
         };
-        let connection = Connection::new(config, stream.peer());
-        Self::assemble(Pump::new(connection, Transport::new(stream)))
+        let mut connection = Connection::new(config, stream.peer());
+        let watch = Watch::new(Session::begin(&mut connection, stream.peer_address()));
+        Self::assemble(Pump::new(connection, Transport::new(stream), watch))
     }
 
     /// A client on a stream over which the caller has done the TLS handshake: the caller answers for the
@@ -147,19 +150,42 @@ impl<S: Stream> Client<S> {
         }
     }
 
-    /// Calls `hook` for each line said from now on, secrets redacted. [`connect`](Self::connect) has read the
-    /// greeting by then, [`new`](Self::new) has not.
+    /// Calls `hook` for each line said from now on, secrets redacted, with the [time](TranscriptEntry::time) since the
+    /// client was made. [`connect`](Self::connect) has read the greeting by then, [`new`](Self::new) has not.
     pub fn set_transcript(
         &mut self,
         hook: impl FnMut(TranscriptEntry<'_>) + std::marker::Send + Sync + 'static,
     ) {
-        self.pump.connection.set_transcript(hook);
+        self.pump.watch.set_transcript(&mut self.pump.connection, hook);
     }
 
     /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config).
     #[cfg(feature = "rustls")]
     pub fn set_tls_config(&mut self, config: Arc<rustls::ClientConfig>) {
         self.tls = Some(config);
+    }
+
+    /// Calls `hook` with how far a message is, after each write that took octets of it, and never more than once a
+    /// write: for [`send`](Self::send), [`send_with`](Self::send_with), [`send_stream`](Self::send_stream) and those of
+    /// a batch, where [`message`](flow::Progress::message) tells which. What [`data`](Self::data) writes its caller
+    /// counts.
+    ///
+    /// [`accepted`](flow::Progress::accepted) counts octets of the message as they were handed in, and only grows. It
+    /// reaches the [`total`](flow::Progress::total) when the transport has accepted the whole message; of a stream whose
+    /// size was not declared the total is told at its end. Whether the server accepts it is told by the outcome alone.
+    ///
+    /// The hook has to return soon: the client waits for it.
+    ///
+    /// ```no_run
+    /// # fn example(client: &mut smtp_blocking::Client) {
+    /// client.set_progress(|now| match now.total {
+    ///     Some(total) => eprint!("\r{} of {total} octets", now.accepted),
+    ///     None => eprint!("\r{} octets", now.accepted),
+    /// });
+    /// # }
+    /// ```
+    pub fn set_progress(&mut self, hook: impl FnMut(flow::Progress) + std::marker::Send + Sync + 'static) {
+        self.pump.watch.set_progress(Box::new(hook));
     }
 
     /// Waits for the greeting and introduces the client under `name`. It has to come before any other method.
@@ -206,7 +232,8 @@ impl<S: Stream> Client<S> {
             Ok(stream) => stream,
             Err(error) => return Err(self.pump.tls_failed(error)),
         };
-        let mut client = Client::assemble(Pump::new(self.pump.connection, Transport::new(stream)));
+        let Pump { connection, watch, .. } = self.pump;
+        let mut client = Client::assemble(Pump::new(connection, Transport::new(stream), watch));
         client.established(token)?;
         client.run(&mut flow, Source::None)?;
         Ok(client)
@@ -416,8 +443,8 @@ impl<S: Stream> Client<S> {
         message: &[u8],
         options: SendOptions,
     ) -> Result<Delivery, SendError> {
-        self.open()?;
-        self.run(&mut Send::new(envelope, Body::Whole(message), options), Source::Whole(message, 0))
+        let body = Body::Whole(message);
+        self.deliver(envelope, body, options, Source::Whole(message, 0))
     }
 
     /// Sends a message as it is read from `reader`; `body` says what is known of it beforehand.
@@ -432,8 +459,7 @@ impl<S: Stream> Client<S> {
         body: Body<'_>,
         options: SendOptions,
     ) -> Result<Delivery, SendError> {
-        self.open()?;
-        self.run(&mut Send::new(envelope, body, options), Source::Reader(Box::new(reader)))
+        self.deliver(envelope, body, options, Source::Reader(Box::new(reader)))
     }
 
     /// Sends any number of messages, each behind the one before it: the server's answer to one is awaited while
@@ -479,6 +505,12 @@ impl<S: Stream> Client<S> {
     /// Closes the connection without a word; the same as dropping the client.
     pub fn close(self) {}
 
+    /// What has been counted on this connection so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.pump.connection.counters()
+    }
+
     /// The machine underneath, for what it knows.
     #[must_use]
     pub fn connection(&self) -> &Connection {
@@ -503,10 +535,40 @@ impl<S: Stream> Client<S> {
         self.run(&mut Exchange::new(command, expect), Source::None)
     }
 
+    /// Sends one message.
+    fn deliver(
+        &mut self,
+        envelope: &Envelope,
+        body: Body<'_>,
+        options: SendOptions,
+        source: Source<'_>,
+    ) -> Result<Delivery, SendError> {
+        let size = match body {
+            Body::Whole(message) => Some(message.len() as u64),
+            Body::Stream { size, .. } => size,
+            _ => None,
+        };
+        let track = Track::new(&self.pump.watch.session.parent(), 0, Some(envelope.recipients.len()), size);
+        let mut flow = Send::new(envelope, body, options);
+        let mut job = Single::new(&mut flow, source);
+        job.track = Some(track);
+        let outcome = match self.open() {
+            Ok(()) => self.run_job(&mut job),
+            Err(error) => Err(error.into()),
+        };
+        if let Some(track) = job.track {
+            track.over(outcome.as_ref().map_err(SendError::kind));
+        }
+        outcome
+    }
+
     fn run<F: Flow>(&mut self, flow: &mut F, source: Source<'_>) -> Result<F::Output, Error<F::Error>> {
-        let mut job = Single::new(flow, source);
+        self.run_job(&mut Single::new(flow, source))
+    }
+
+    fn run_job<F: Flow>(&mut self, job: &mut Single<'_, '_, F>) -> Result<F::Output, Error<F::Error>> {
         loop {
-            match self.pump.drive(&mut job)? {
+            match self.pump.drive(job)? {
                 Progress::Done(output) => return Ok(output),
                 Progress::UpgradeTls(upgrade) => self.handshake(upgrade).map_err(Error::widen)?,
             }
@@ -525,6 +587,11 @@ impl<S: Stream> Client<S> {
     /// The transport is protected from here on.
     fn established(&mut self, upgrade: TlsUpgrade) -> Result<(), Error> {
         let upgrade = upgrade.bind(self.pump.transport.channel_bindings());
+        self.pump.watch.tell_time(&mut self.pump.connection);
+        #[cfg(all(feature = "tracing", feature = "rustls"))]
+        if self.pump.watch.session.is_on() {
+            self.pump.watch.session.tls(self.tls_state().as_ref());
+        }
         self.pump.connection.tls_established(upgrade)?;
         // What the server sent along with its part of the handshake, it said unasked.
         self.pump.listen();

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use smtp_proto::flow::{Delivery, FinishData};
 
 use crate::job::{Single, Source};
+use crate::observe::Track;
 use crate::pump::{Progress, Pump};
 use crate::{SendError, Stream};
 
@@ -19,11 +20,13 @@ use crate::{SendError, Stream};
 #[must_use = "the message is sent only by `finish`"]
 pub struct DataWriter<'c, S: Stream> {
     pump: Option<&'c mut Pump<S>>,
+    track: Option<Track>,
 }
 
 impl<'c, S: Stream> DataWriter<'c, S> {
     pub(crate) fn new(pump: &'c mut Pump<S>) -> Self {
-        Self { pump: Some(pump) }
+        let track = Track::new(&pump.watch.session.parent(), 0, None, None);
+        Self { pump: Some(pump), track: Some(track) }
     }
 
     /// Ends the message and waits for the server's verdict.
@@ -32,10 +35,15 @@ impl<'c, S: Stream> DataWriter<'c, S> {
     /// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.
     pub fn finish(mut self) -> Result<Delivery, SendError> {
         let Some(pump) = self.pump.take() else { return Err(poisoned()) };
-        match pump.drive(&mut Single::new(&mut FinishData::new(), Source::None))? {
-            Progress::Done(delivery) => Ok(delivery),
-            Progress::UpgradeTls(_) => Err(poisoned()),
+        let outcome = match pump.drive(&mut Single::new(&mut FinishData::new(), Source::None)) {
+            Ok(Progress::Done(delivery)) => Ok(delivery),
+            Ok(Progress::UpgradeTls(_)) => Err(poisoned()),
+            Err(error) => Err(error),
+        };
+        if let Some(track) = self.track.take() {
+            track.over(outcome.as_ref().map_err(SendError::kind));
         }
+        outcome
     }
 }
 
@@ -46,13 +54,17 @@ fn poisoned() -> SendError {
 impl<S: Stream> Write for DataWriter<'_, S> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         let Some(pump) = &mut self.pump else { return Err(io::ErrorKind::NotConnected.into()) };
+        pump.watch.tell_time(&mut pump.connection);
         let mut part = pump.connection.body(octets).map_err(io::Error::other)?;
         let consumed = part.consumed();
         pump.write_part(&mut part);
-        match pump.connection.failure() {
-            Some(failure) => Err(io::Error::other(failure.clone())),
-            None => Ok(consumed),
+        if let Some(failure) = pump.connection.failure() {
+            return Err(io::Error::other(failure.clone()));
         }
+        if let Some(track) = &mut self.track {
+            track.passed(consumed);
+        }
+        Ok(consumed)
     }
 
     fn flush(&mut self) -> io::Result<()> {

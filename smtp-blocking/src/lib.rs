@@ -3,6 +3,9 @@
 //! Every decision about the protocol is the core's; this crate moves octets, does the TLS handshake and keeps
 //! the deadlines. See [`Client`] for a session step by step, and [`send_mail`] for one message in one call.
 //!
+//! [`Client::set_transcript`], [`Client::set_progress`], [`Client::counters`] and, with the feature `tracing`, spans and
+//! events show what goes on: [Watching](smtp_proto::guide::watching) lists it all.
+//!
 //! # Coming from Go's `net/smtp`
 //!
 //! | `net/smtp` | here | what is different |
@@ -58,10 +61,16 @@ mod error;
 mod job;
 mod login;
 mod message;
+mod observe;
 mod pump;
 mod stream;
 #[cfg(feature = "rustls")]
 mod tls;
+#[cfg(feature = "tracing")]
+mod trace;
+#[cfg(not(feature = "tracing"))]
+#[path = "no_trace.rs"]
+mod trace;
 mod transport;
 
 pub use batch::SendAll;

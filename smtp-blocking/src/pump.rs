@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use smtp_proto::body::BodyPart;
 use smtp_proto::connection::{Connection, TlsUpgrade};
-use smtp_proto::flow::Step;
+use smtp_proto::flow::{Meter, Step};
 
 use crate::job::{Job, Source};
+use crate::observe::Watch;
 use crate::transport::Transport;
 use crate::{Error, Stream};
 
@@ -37,9 +38,8 @@ const SLICES: usize = 64;
 pub(crate) struct Pump<S: Stream> {
     pub(crate) connection: Connection,
     pub(crate) transport: Transport<S>,
+    pub(crate) watch: Watch,
     buffer: Box<[u8]>,
-    /// What the connection's time is counted from.
-    began: Instant,
     flushed: bool,
     /// How long one write may last at present.
     write_slice: Duration,
@@ -64,12 +64,12 @@ pub(crate) enum Progress<T> {
 }
 
 impl<S: Stream> Pump<S> {
-    pub(crate) fn new(connection: Connection, transport: Transport<S>) -> Self {
+    pub(crate) fn new(connection: Connection, transport: Transport<S>, watch: Watch) -> Self {
         Self {
             connection,
             transport,
+            watch,
             buffer: vec![0; 16 * 1024].into(),
-            began: Instant::now(),
             flushed: true,
             write_slice: WRITE_SLICE,
             facing: false,
@@ -95,11 +95,12 @@ impl<S: Stream> Pump<S> {
             self.glance();
         }
         let progress = loop {
+            self.watch.tell_time(&mut self.connection);
             match job.poll(&mut self.connection) {
                 Ok(Step::Continue) => self.turn(None),
                 Ok(Step::SupplyBody { message }) => {
                     let mut source = job.take_source(message);
-                    self.supply(job, &mut source);
+                    self.supply(job, message, &mut source);
                     job.return_source(message, source);
                 }
                 Ok(Step::UpgradeTls(upgrade)) => break Ok(Progress::UpgradeTls(upgrade)),
@@ -108,6 +109,7 @@ impl<S: Stream> Pump<S> {
             }
         };
         self.busy = false;
+        self.watch.session.tell(&self.connection, self.io.as_ref());
         let progress = match progress {
             Ok(progress) => Ok(progress),
             Err(error) => Err(Error::new(error, self.take_io())),
@@ -142,6 +144,7 @@ impl<S: Stream> Pump<S> {
         }
         self.connection.tls_failed();
         self.transport = Transport::Gone;
+        self.watch.session.tell(&self.connection, Some(&error));
         let failure = self.connection.failure().cloned();
         Error::new(failure.unwrap_or(smtp_proto::Error::TlsFailed), Some(error))
     }
@@ -164,12 +167,14 @@ impl<S: Stream> Pump<S> {
 
     /// Feeds one piece of a body from its source. The job goes on meanwhile: it hears what the server answers,
     /// and what it queues leaves in the same write.
-    fn supply<'m, J: Job<'m>>(&mut self, job: &mut J, source: &mut Source<'m>) {
+    fn supply<'m, J: Job<'m>>(&mut self, job: &mut J, message: usize, source: &mut Source<'m>) {
         loop {
             match source.piece() {
                 Ok(([], _)) => {
                     // A fault in the last line end, or a length declared otherwise, the flow reports.
-                    let _ = self.connection.finish_body();
+                    if self.connection.finish_body().is_ok() {
+                        self.watch.note(job.track(message), Meter::finish);
+                    }
                     return source.rewind();
                 }
                 Ok(_) => break,
@@ -181,18 +186,27 @@ impl<S: Stream> Pump<S> {
             }
         }
         let Ok((chunk, last)) = source.piece() else { return };
+        self.watch.tell_time(&mut self.connection);
         let Ok(mut part) = self.connection.body(chunk) else { return };
         let consumed = part.consumed();
         // The end of a message known whole leaves in the same write as its last octets, unless it takes another
         // chunk and has to wait for that.
         let over = last && consumed == chunk.len() && self.connection.finish_body().is_ok();
         while !part.is_empty() && self.connection.failure().is_none() {
+            self.watch.tell_time(&mut self.connection);
             job.advance(&mut self.connection);
             self.turn(Some(&mut part));
+            self.watch.note(job.track(message), |meter| meter.written(part.written()));
         }
+        let written = part.is_empty();
         if over {
             source.rewind();
+            self.watch.note(job.track(message).filter(|_| written), Meter::finish);
         } else {
+            self.watch.note(job.track(message), |meter| {
+                meter.next_piece(consumed);
+                None
+            });
             source.consume(consumed);
             if self.connection.wants_body() {
                 self.glance();
@@ -391,7 +405,7 @@ impl<S: Stream> Pump<S> {
 
     /// Time left of what the connection now waits for; none if that is over, and the connection with it.
     pub(crate) fn remaining(&mut self) -> Duration {
-        match self.connection.tick(self.began.elapsed()) {
+        match self.connection.tick(self.watch.began().elapsed()) {
             Some(left) => left,
             None if self.connection.failure().is_some() => Duration::ZERO,
             None => READ_SLICE,

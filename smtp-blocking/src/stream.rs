@@ -1,7 +1,7 @@
 //! What the adapter asks of a stream beyond `Read` and `Write`, with an answer for those that cannot tell.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use smtp_proto::connection::Peer;
@@ -41,6 +41,11 @@ pub trait Stream: Read + Write {
         Peer::Remote
     }
 
+    /// The address of the peer, to be shown to whoever watches the session.
+    fn peer_address(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// The local address, for the name given in EHLO.
     fn local_ip(&self) -> Option<IpAddr> {
         None
@@ -71,6 +76,10 @@ impl Stream for TcpStream {
 
     fn peer(&self) -> Peer {
         self.peer_addr().map_or(Peer::Remote, |address| Peer::of(address.ip()))
+    }
+
+    fn peer_address(&self) -> Option<SocketAddr> {
+        self.peer_addr().ok()
     }
 
     fn local_ip(&self) -> Option<IpAddr> {
@@ -115,6 +124,10 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
 
     fn peer(&self) -> Peer {
         (**self).peer()
+    }
+
+    fn peer_address(&self) -> Option<SocketAddr> {
+        (**self).peer_address()
     }
 
     fn local_ip(&self) -> Option<IpAddr> {

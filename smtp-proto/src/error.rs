@@ -6,6 +6,8 @@
 //! exchange (everything for which [`Error::is_fatal`] holds): the connection is poisoned, and nothing is ever
 //! written on it again. What an error means for a message's delivery is [`SendError`](crate::flow::SendError).
 
+mod label;
+
 use alloc::boxed::Box;
 use core::fmt::{self, Display as _};
 
@@ -219,23 +221,18 @@ impl fmt::Display for Error {
 impl Error {
     /// Whether the session was still being opened: greeting, EHLO, STARTTLS and the handshake.
     fn opens(&self) -> bool {
-        let stage = match self {
+        match self {
             Error::TlsRequired | Error::TlsFailed => return true,
             Error::Protocol(ProtocolError::StartTlsResidue | ProtocolError::ClearTextBeforeTls) => {
                 return true;
             }
             Error::Timeout(TimeoutPhase::TlsHandshake) => return true,
-            Error::Refused { stage, .. }
-            | Error::Timeout(TimeoutPhase::Reply(stage))
-            | Error::Protocol(
-                ProtocolError::UnexpectedReply { stage, .. } | ProtocolError::Premature(stage),
-            ) => Some(*stage),
-            Error::Protocol(ProtocolError::Reply { stage, .. })
-            | Error::ServerClosed { stage, .. }
-            | Error::Disconnected { stage, .. } => *stage,
-            _ => None,
-        };
-        matches!(stage, Some(Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls))
+            _ => {}
+        }
+        matches!(
+            self.stage(),
+            Some(Stage::Greeting | Stage::Ehlo | Stage::Helo | Stage::Lhlo | Stage::StartTls)
+        )
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

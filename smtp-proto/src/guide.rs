@@ -6,6 +6,7 @@
 //! | [Replies and outcomes](outcomes) | everyone who has to decide whether to send again |
 //! | [TLS in your own stack](tls) | who brings a TLS library |
 //! | [Limits and time budgets](limits) | who has little memory, or little time |
+//! | [Watching](watching): transcript, counters, progress, `tracing` | operators |
 //! | [Writing a mechanism](mechanism) | who has another way to authenticate |
 //! | [Writing a flow](flow) | who has another job for a session |
 //! | [Testing your integration](testing) | everyone |
@@ -21,6 +22,9 @@ pub mod outcomes {}
 
 #[doc = include_str!("guide/limits.md")]
 pub mod limits {}
+
+#[doc = include_str!("guide/watching.md")]
+pub mod watching {}
 
 #[doc = include_str!("guide/mechanism.md")]
 pub mod mechanism {}

@@ -8,7 +8,7 @@ mod bindings;
 #[cfg(feature = "scram")]
 mod certificate;
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::net::IpAddr;
 
 pub use bindings::ChannelBindings;
@@ -35,10 +35,10 @@ impl Security {
 
 /// The name that a TLS handshake verified the peer for; only the connection's TLS step makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedName(Box<str>);
+pub struct VerifiedName(Arc<str>);
 
 impl VerifiedName {
-    pub(crate) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
 

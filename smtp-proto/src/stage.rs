@@ -48,9 +48,11 @@ pub enum Stage {
     Custom,
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Stage {
+    /// The name as `Display` shows it: the command's verb, or what stands in its place.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Stage::Greeting => "the greeting",
             Stage::Ehlo => "EHLO",
             Stage::Helo => "HELO",
@@ -71,7 +73,13 @@ impl fmt::Display for Stage {
             Stage::Noop => "NOOP",
             Stage::Quit => "QUIT",
             Stage::Custom => "the custom command",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

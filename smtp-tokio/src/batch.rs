@@ -13,7 +13,9 @@ use smtp_proto::connection::Connection;
 use smtp_proto::flow::{Batch, Delivery, Envelope, Flow, Step};
 
 use crate::job::{Job, Source};
+use crate::observe::Track;
 use crate::pump::Progress;
+use crate::trace::Parent;
 use crate::transport::Transport;
 use crate::{Client, Error, Message, SendError, Stream};
 
@@ -37,8 +39,10 @@ impl<'c, 'm, S: Stream> SendAll<'c, 'm, S> {
     where
         M: Messages<Item: Into<Message<'m>>> + Send + 'm,
     {
+        let parent = client.pump.watch.session.parent();
         let messages = Box::pin(Converted(Box::pin(messages), PhantomData));
-        let feed = Feed { batch: Batch::new(), messages, waiting: false, sources: VecDeque::new(), told: 0 };
+        let feed =
+            Feed { batch: Batch::new(), messages, waiting: false, sources: VecDeque::new(), told: 0, parent };
         Self { client, feed, opened: false, over: false }
     }
 
@@ -91,7 +95,11 @@ impl<'c, 'm, S: Stream> SendAll<'c, 'm, S> {
     /// The first message's outcome when there is no session to send it in.
     async fn not_opened(&mut self, error: Error) -> Option<Result<Delivery, SendError>> {
         let message = poll_fn(|cx| self.feed.messages.as_mut().poll_next(cx)).await;
-        message.map(|_| Err(error.into()))
+        message.map(|message| {
+            let error = SendError::from(error);
+            message.track(&self.feed.parent, 0).over(Err(error.kind()));
+            Err(error)
+        })
     }
 }
 
@@ -115,9 +123,11 @@ struct Feed<'m> {
     /// The next message is not there yet.
     waiting: bool,
     /// The bodies of the messages without an outcome, from the oldest.
-    sources: VecDeque<Source<'m>>,
+    sources: VecDeque<(Source<'m>, Track)>,
     /// How many outcomes have been told.
     told: usize,
+    /// Where the spans of the messages belong.
+    parent: Parent,
 }
 
 impl Feed<'_> {
@@ -148,11 +158,13 @@ impl Feed<'_> {
         while self.batch.wants_message() && !self.is_ahead() {
             match self.messages.as_mut().poll_next(cx) {
                 Poll::Ready(Some(message)) => {
+                    let number = self.told.wrapping_add(self.sources.len());
+                    let track = message.track(&self.parent, number);
                     let batch = &mut self.batch;
                     let source = message.dispatch(|envelope, body, options| {
                         batch.push(envelope, body, options);
                     });
-                    self.sources.push_back(source);
+                    self.sources.push_back((source, track));
                 }
                 Poll::Ready(None) => self.batch.finish(),
                 Poll::Pending => {
@@ -178,7 +190,9 @@ impl<'m> Job for Feed<'m> {
     ) -> Result<Step<Self::Output>, Infallible> {
         let step = self.go_on(cx, connection);
         if let Some(outcome) = self.batch.next_outcome() {
-            self.sources.pop_front();
+            if let Some((_, track)) = self.sources.pop_front() {
+                track.over(outcome.as_ref());
+            }
             self.told = self.told.wrapping_add(1);
             return Ok(Step::Done(Some(outcome)));
         }
@@ -201,13 +215,17 @@ impl<'m> Job for Feed<'m> {
 
     fn take_source(&mut self, message: usize) -> Source<'m> {
         let source = self.sources.get_mut(message.wrapping_sub(self.told));
-        source.map_or(Source::None, |source| std::mem::replace(source, Source::None))
+        source.map_or(Source::None, |(source, _)| std::mem::replace(source, Source::None))
     }
 
     fn return_source(&mut self, message: usize, source: Source<'m>) {
-        if let Some(place) = self.sources.get_mut(message.wrapping_sub(self.told)) {
+        if let Some((place, _)) = self.sources.get_mut(message.wrapping_sub(self.told)) {
             *place = source;
         }
+    }
+
+    fn track(&mut self, message: usize) -> Option<&mut Track> {
+        self.sources.get_mut(message.wrapping_sub(self.told)).map(|(_, track)| track)
     }
 }
 

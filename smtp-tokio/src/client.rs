@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::command::{Command, DataCommand};
-use smtp_proto::connection::{Config, Connection, TlsPolicy, TlsUpgrade, TranscriptEntry};
+use smtp_proto::connection::{Config, Connection, Counters, TlsPolicy, TlsUpgrade, TranscriptEntry};
 use smtp_proto::flow::{
     self, Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, Flow, Hello, Open, Quit, Send,
     SendOptions, StartTls,
@@ -26,7 +26,9 @@ use tokio::time::timeout;
 use crate::batch::{Ready, SendAll};
 use crate::data::DataWriter;
 use crate::job::{Single, Source};
+use crate::observe::{Track, Watch};
 use crate::pump::{Progress, Pump};
+use crate::trace::Session;
 use crate::transport::Transport;
 use crate::{Error, Message, SendError, Stream};
 
@@ -154,8 +156,9 @@ impl<S: Stream> Client<S> {
             Some(ip) if !config.has_client_name() => config.client_name(ClientName::from_ip(ip)),
             _ => config,
         };
-        let connection = Connection::new(config, stream.peer());
-        Self::assemble(Pump::new(connection, Transport::Plain(Box::pin(stream))))
+        let mut connection = Connection::new(config, stream.peer());
+        let watch = Watch::new(Session::begin(&mut connection, stream.peer_address()));
+        Self::assemble(Pump::new(connection, Transport::Plain(Box::pin(stream)), watch))
     }
 
     /// A client on a stream over which the caller has done the TLS handshake: the caller answers for the
@@ -180,19 +183,53 @@ impl<S: Stream> Client<S> {
         }
     }
 
-    /// Calls `hook` for each line said from now on, secrets redacted. [`connect`](Self::connect) has read the
-    /// greeting by then, [`new`](Self::new) has not.
+    /// Calls `hook` for each line said from now on, secrets redacted, with the [time](TranscriptEntry::time) since the
+    /// client was made. [`connect`](Self::connect) has read the greeting by then, [`new`](Self::new) has not.
     pub fn set_transcript(
         &mut self,
         hook: impl FnMut(TranscriptEntry<'_>) + std::marker::Send + Sync + 'static,
     ) {
-        self.pump.connection.set_transcript(hook);
+        self.pump.watch.set_transcript(&mut self.pump.connection, hook);
     }
 
     /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config).
     #[cfg(feature = "rustls")]
     pub fn set_tls_config(&mut self, config: Arc<rustls::ClientConfig>) {
         self.tls = Some(config);
+    }
+
+    /// Calls `hook` with how far a message is, after each write that took octets of it, and never more than once a
+    /// write: for [`send`](Self::send), [`send_with`](Self::send_with), [`send_stream`](Self::send_stream) and those of
+    /// a batch, where [`message`](flow::Progress::message) tells which. What [`data`](Self::data) writes its caller
+    /// counts.
+    ///
+    /// [`accepted`](flow::Progress::accepted) counts octets of the message as they were handed in, and only grows. It
+    /// reaches the [`total`](flow::Progress::total) when the transport has accepted the whole message; of a stream whose
+    /// size was not declared the total is told at its end. Whether the server accepts it is told by the outcome alone.
+    ///
+    /// The hook has to return soon: the client waits for it.
+    ///
+    /// As a stream, through a channel that holds the latest value only:
+    ///
+    /// ```no_run
+    /// # async fn example(mut client: smtp_tokio::Client, envelope: smtp_tokio::smtp_proto::flow::Envelope) {
+    /// # let message = vec![b'x'; 1000];
+    /// let (sender, mut progress) = tokio::sync::watch::channel(None);
+    /// client.set_progress(move |now| drop(sender.send_replace(Some(now))));
+    /// let sending = async move { client.send(&envelope, &message).await };
+    /// let showing = async {
+    ///     while progress.changed().await.is_ok() {
+    ///         if let Some(now) = *progress.borrow() {
+    ///             println!("{} of {:?} octets", now.accepted, now.total);
+    ///         }
+    ///     }
+    /// };
+    /// let (outcome, ()) = tokio::join!(sending, showing);
+    /// # let _ = outcome;
+    /// # }
+    /// ```
+    pub fn set_progress(&mut self, hook: impl FnMut(flow::Progress) + std::marker::Send + Sync + 'static) {
+        self.pump.watch.set_progress(Box::new(hook));
     }
 
     /// Waits for the greeting and introduces the client under `name`. It has to come before any other method.
@@ -246,8 +283,8 @@ impl<S: Stream> Client<S> {
             Ok(stream) => stream,
             Err(error) => return Err(self.pump.tls_failed(error)),
         };
-        let mut client =
-            Client::assemble(Pump::new(self.pump.connection, Transport::Plain(Box::pin(stream))));
+        let Pump { connection, watch, .. } = self.pump;
+        let mut client = Client::assemble(Pump::new(connection, Transport::Plain(Box::pin(stream)), watch));
         let token = token.bind(client.pump.transport.channel_bindings());
         client.pump.connection.tls_established(token)?;
         client.run(&mut flow, Source::None).await?;
@@ -531,8 +568,8 @@ impl<S: Stream> Client<S> {
         message: &[u8],
         options: SendOptions,
     ) -> Result<Delivery, SendError> {
-        self.open().await?;
-        self.run(&mut Send::new(envelope, Body::Whole(message), options), Source::Whole(message, 0)).await
+        let body = Body::Whole(message);
+        self.deliver(envelope, body, options, Source::Whole(message, 0)).await
     }
 
     /// Sends a message as it is read from `reader`; `body` says what is known of it beforehand.
@@ -551,8 +588,7 @@ impl<S: Stream> Client<S> {
         body: Body<'_>,
         options: SendOptions,
     ) -> Result<Delivery, SendError> {
-        self.open().await?;
-        self.run(&mut Send::new(envelope, body, options), Source::Reader(Box::new(reader))).await
+        self.deliver(envelope, body, options, Source::Reader(Box::new(reader))).await
     }
 
     /// Sends any number of messages, each behind the one before it: the server's answer to one is awaited while
@@ -611,6 +647,12 @@ impl<S: Stream> Client<S> {
     /// Closes the connection without a word; the same as dropping the client.
     pub fn close(self) {}
 
+    /// What has been counted on this connection so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.pump.connection.counters()
+    }
+
     /// The machine underneath, for what it knows.
     #[must_use]
     pub fn connection(&self) -> &Connection {
@@ -635,10 +677,40 @@ impl<S: Stream> Client<S> {
         self.run(&mut Exchange::new(command, expect), Source::None).await
     }
 
+    /// Sends one message.
+    async fn deliver(
+        &mut self,
+        envelope: &Envelope,
+        body: Body<'_>,
+        options: SendOptions,
+        source: Source<'_>,
+    ) -> Result<Delivery, SendError> {
+        let size = match body {
+            Body::Whole(message) => Some(message.len() as u64),
+            Body::Stream { size, .. } => size,
+            _ => None,
+        };
+        let track = Track::new(&self.pump.watch.session.parent(), 0, Some(envelope.recipients.len()), size);
+        let mut flow = Send::new(envelope, body, options);
+        let mut job = Single::new(&mut flow, source);
+        job.track = Some(track);
+        let outcome = match self.open().await {
+            Ok(()) => self.run_job(&mut job).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Some(track) = job.track {
+            track.over(outcome.as_ref().map_err(SendError::kind));
+        }
+        outcome
+    }
+
     async fn run<F: Flow>(&mut self, flow: &mut F, source: Source<'_>) -> Result<F::Output, Error<F::Error>> {
-        let mut job = Single::new(flow, source);
+        self.run_job(&mut Single::new(flow, source)).await
+    }
+
+    async fn run_job<F: Flow>(&mut self, job: &mut Single<'_, '_, F>) -> Result<F::Output, Error<F::Error>> {
         loop {
-            match self.pump.drive(&mut job).await? {
+            match self.pump.drive(job).await? {
                 Progress::Done(output) => return Ok(output),
                 Progress::UpgradeTls(upgrade) => self.handshake(upgrade).await.map_err(Error::widen)?,
             }
@@ -650,6 +722,11 @@ impl<S: Stream> Client<S> {
         match self.upgraded(&upgrade).await {
             Ok(transport) => self.pump.transport = transport,
             Err(error) => return Err(self.pump.tls_failed(error)),
+        }
+        self.pump.watch.tell_time(&mut self.pump.connection);
+        #[cfg(all(feature = "tracing", feature = "rustls"))]
+        if self.pump.watch.session.is_on() {
+            self.pump.watch.session.tls(self.tls_state().as_ref());
         }
         let upgrade = upgrade.bind(self.pump.transport.channel_bindings());
         Ok(self.pump.connection.tls_established(upgrade)?)

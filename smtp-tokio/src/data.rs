@@ -3,12 +3,13 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use smtp_proto::flow::{Delivery, FinishData};
 use tokio::io::AsyncWrite;
 
 use crate::job::{Single, Source};
+use crate::observe::Track;
 use crate::pump::{Progress, Pump};
 use crate::{SendError, Stream};
 
@@ -20,11 +21,13 @@ use crate::{SendError, Stream};
 #[must_use = "the message is sent only by `finish`"]
 pub struct DataWriter<'c, S: Stream> {
     pump: Option<&'c mut Pump<S>>,
+    track: Option<Track>,
 }
 
 impl<'c, S: Stream> DataWriter<'c, S> {
     pub(crate) fn new(pump: &'c mut Pump<S>) -> Self {
-        Self { pump: Some(pump) }
+        let track = Track::new(&pump.watch.session.parent(), 0, None, None);
+        Self { pump: Some(pump), track: Some(track) }
     }
 
     /// Takes some octets of the message, and says how many.
@@ -64,17 +67,26 @@ impl<'c, S: Stream> DataWriter<'c, S> {
     /// [`Client::may_have_been_delivered`](crate::Client::may_have_been_delivered) then tells of the message.
     pub async fn finish(mut self) -> Result<Delivery, SendError> {
         let Some(pump) = self.pump.take() else { return Err(poisoned()) };
-        match pump.drive(&mut Single::new(&mut FinishData::new(), Source::None)).await? {
-            Progress::Done(delivery) => Ok(delivery),
-            Progress::UpgradeTls(_) => Err(poisoned()),
+        let outcome = match pump.drive(&mut Single::new(&mut FinishData::new(), Source::None)).await {
+            Ok(Progress::Done(delivery)) => Ok(delivery),
+            Ok(Progress::UpgradeTls(_)) => Err(poisoned()),
+            Err(error) => Err(error),
+        };
+        if let Some(track) = self.track.take() {
+            track.over(outcome.as_ref().map_err(SendError::kind));
         }
+        outcome
     }
 
     fn poll_octets(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.pump {
-            Some(pump) => pump.poll_body(cx, octets),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        let Some(pump) = &mut self.pump else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        let taken = ready!(pump.poll_body(cx, octets))?;
+        if let Some(track) = &mut self.track {
+            track.passed(taken);
         }
+        Poll::Ready(Ok(taken))
     }
 }
 

@@ -7,6 +7,8 @@ use smtp_proto::connection::Connection;
 use smtp_proto::flow::{Flow, Step};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
+use crate::observe::Track;
+
 /// A flow together with where its message bodies come from.
 pub(crate) trait Job {
     type Output;
@@ -36,18 +38,22 @@ pub(crate) trait Job {
 
     /// Gives it back.
     fn return_source(&mut self, message: usize, source: Self::Source);
+
+    /// What is known of a message on its way.
+    fn track(&mut self, message: usize) -> Option<&mut Track>;
 }
 
 /// A flow with at most one body.
 pub(crate) struct Single<'f, 'm, F: Flow> {
     flow: &'f mut F,
     source: Source<'m>,
+    pub(crate) track: Option<Track>,
     told: Option<Result<Step<F::Output>, F::Error>>,
 }
 
 impl<'f, 'm, F: Flow> Single<'f, 'm, F> {
     pub(crate) fn new(flow: &'f mut F, source: Source<'m>) -> Self {
-        Self { flow, source, told: None }
+        Self { flow, source, track: None, told: None }
     }
 }
 
@@ -79,6 +85,10 @@ impl<'m, F: Flow> Job for Single<'_, 'm, F> {
 
     fn return_source(&mut self, _: usize, source: Source<'m>) {
         self.source = source;
+    }
+
+    fn track(&mut self, _: usize) -> Option<&mut Track> {
+        self.track.as_mut()
     }
 }
 

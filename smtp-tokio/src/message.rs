@@ -8,6 +8,8 @@ use smtp_proto::flow::{Body, Envelope, SendOptions};
 use tokio::io::AsyncBufRead;
 
 use crate::job::Source;
+use crate::observe::Track;
+use crate::trace::Parent;
 
 /// A message for [`Client::send_all`](crate::Client::send_all): an envelope and a body, each owned or borrowed.
 ///
@@ -58,6 +60,15 @@ impl<'m> Message<'m> {
     pub fn options(mut self, options: SendOptions) -> Self {
         self.options = options;
         self
+    }
+
+    /// What is to be known of it on its way, as message `number`.
+    pub(crate) fn track(&self, parent: &Parent, number: usize) -> Track {
+        let size = match &self.content {
+            Content::Whole(body) => Some(body.len() as u64),
+            Content::Reader { size, .. } => *size,
+        };
+        Track::new(parent, number, Some(self.envelope.recipients.len()), size)
     }
 
     /// Hands the parts to whoever keeps them.

@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use smtp_proto::body::BodyPart;
 use smtp_proto::connection::{Connection, TlsUpgrade};
-use smtp_proto::flow::Step;
+use smtp_proto::flow::{Meter, Step};
 use tokio::io::ReadBuf;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 use crate::job::{Job, Supply as _};
+use crate::observe::Watch;
 use crate::transport::Transport;
 use crate::{Error, Stream};
 
@@ -34,9 +35,8 @@ const SLICES: usize = 64;
 pub(crate) struct Pump<S: Stream> {
     pub(crate) connection: Connection,
     pub(crate) transport: Transport<S>,
+    pub(crate) watch: Watch,
     buffer: Box<[u8]>,
-    /// What the connection's time is counted from.
-    began: Instant,
     clock: Option<Pin<Box<Sleep>>>,
     flushed: bool,
     /// The last write had to wait.
@@ -83,19 +83,21 @@ impl<S: Stream> Drop for Busy<'_, S> {
         }
         self.pump.busy = false;
         self.pump.torn = false;
-        if self.pump.connection.failure().is_some() {
-            self.pump.transport = Transport::Gone;
+        let pump = &mut *self.pump;
+        pump.watch.session.tell(&pump.connection, pump.io.as_ref());
+        if pump.connection.failure().is_some() {
+            pump.transport = Transport::Gone;
         }
     }
 }
 
 impl<S: Stream> Pump<S> {
-    pub(crate) fn new(connection: Connection, transport: Transport<S>) -> Self {
+    pub(crate) fn new(connection: Connection, transport: Transport<S>, watch: Watch) -> Self {
         Self {
             connection,
             transport,
+            watch,
             buffer: vec![0; 16 * 1024].into(),
-            began: Instant::now(),
             clock: None,
             flushed: true,
             blocked: false,
@@ -137,7 +139,7 @@ impl<S: Stream> Pump<S> {
                 Ok(Step::SupplyBody { message }) => {
                     let mut source = job.take_source(message);
                     pump.torn = true;
-                    pump.supply(job, &mut source).await;
+                    pump.supply(job, message, &mut source).await;
                     pump.torn = false;
                     job.return_source(message, source);
                 }
@@ -146,12 +148,11 @@ impl<S: Stream> Pump<S> {
                 Err(error) => break Err(error),
             }
         };
-        let progress = match progress {
-            Ok(progress) => Ok(progress),
-            Err(error) => Err(Error::new(error, pump.take_io())),
-        };
         busy.end();
-        progress
+        match progress {
+            Ok(progress) => Ok(progress),
+            Err(error) => Err(Error::new(error, self.take_io())),
+        }
     }
 
     /// Goes on with the job until it asks for more than octets to be moved.
@@ -161,6 +162,7 @@ impl<S: Stream> Pump<S> {
         job: &mut J,
     ) -> Poll<Result<Step<J::Output>, J::Error>> {
         loop {
+            self.watch.tell_time(&mut self.connection);
             match job.poll(cx, &mut self.connection) {
                 Ok(Step::Continue) => ready!(self.poll_turn(cx, None, job.awaits_caller())),
                 step => return Poll::Ready(step),
@@ -205,6 +207,7 @@ impl<S: Stream> Pump<S> {
         }
         self.connection.tls_failed();
         self.transport = Transport::Gone;
+        self.watch.session.tell(&self.connection, Some(&error));
         let failure = self.connection.failure().cloned();
         Error::new(failure.unwrap_or(smtp_proto::Error::TlsFailed), Some(error))
     }
@@ -216,7 +219,7 @@ impl<S: Stream> Pump<S> {
 
     /// Feeds one piece of a body from its source. The job goes on meanwhile: it hears what the server answers,
     /// and what it queues leaves in the same write.
-    async fn supply<J: Job>(&mut self, job: &mut J, source: &mut J::Source) {
+    async fn supply<J: Job>(&mut self, job: &mut J, message: usize, source: &mut J::Source) {
         let (chunk, last) = match self.piece(job, source).await {
             Some(Ok(piece)) => piece,
             Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => return,
@@ -228,9 +231,12 @@ impl<S: Stream> Pump<S> {
         };
         if chunk.is_empty() {
             // A fault in the last line end, or a length declared otherwise, the flow reports.
-            let _ = self.connection.finish_body();
+            if self.connection.finish_body().is_ok() {
+                self.watch.note(job.track(message), Meter::finish);
+            }
             return source.rewind();
         }
+        self.watch.tell_time(&mut self.connection);
         let Ok(mut part) = self.connection.body(chunk) else { return };
         let consumed = part.consumed();
         // The end of a message known whole leaves in the same write as its last octets, unless it takes another
@@ -238,8 +244,10 @@ impl<S: Stream> Pump<S> {
         let over = last && consumed == chunk.len() && self.connection.finish_body().is_ok();
         poll_fn(|cx| {
             while !part.is_empty() && self.connection.failure().is_none() {
+                self.watch.tell_time(&mut self.connection);
                 job.advance(cx, &mut self.connection);
                 ready!(self.poll_turn(cx, Some(&mut part), false));
+                self.watch.note(job.track(message), |meter| meter.written(part.written()));
             }
             if self.connection.wants_body() {
                 let _ = self.poll_read(cx);
@@ -247,9 +255,15 @@ impl<S: Stream> Pump<S> {
             Poll::Ready(())
         })
         .await;
+        let written = part.is_empty();
         if over {
             source.rewind();
+            self.watch.note(job.track(message).filter(|_| written), Meter::finish);
         } else {
+            self.watch.note(job.track(message), |meter| {
+                meter.next_piece(consumed);
+                None
+            });
             source.consume(consumed);
         }
     }
@@ -267,6 +281,7 @@ impl<S: Stream> Pump<S> {
                 if let Poll::Ready(piece) = piece.as_mut().poll(cx) {
                     return Poll::Ready(Some(piece));
                 }
+                self.watch.tell_time(&mut self.connection);
                 job.advance(cx, &mut self.connection);
                 ready!(self.poll_turn(cx, None, false));
             }
@@ -290,6 +305,7 @@ impl<S: Stream> Pump<S> {
     /// not take at once is copied.
     pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_spill(cx))?;
+        self.watch.tell_time(&mut self.connection);
         let chunk = octets.get(..MAX_WRITE).unwrap_or(octets);
         let mut part = self.connection.body(chunk).map_err(io::Error::other)?;
         let consumed = part.consumed();
@@ -438,13 +454,13 @@ impl<S: Stream> Pump<S> {
 
     /// Ready when what the connection now waits for has taken too long.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let now = self.began.elapsed();
+        let now = self.watch.began().elapsed();
         let Some(left) = self.connection.tick(now) else {
             return if self.connection.failure().is_some() { Poll::Ready(()) } else { Poll::Pending };
         };
         // So far ahead there are instants still.
         #[allow(clippy::arithmetic_side_effects)]
-        let deadline = self.began + now.saturating_add(left.min(FOREVER));
+        let deadline = self.watch.began() + now.saturating_add(left.min(FOREVER));
         let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if clock.deadline() != deadline {
             clock.as_mut().reset(deadline);

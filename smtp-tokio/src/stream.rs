@@ -2,7 +2,7 @@
 //! tell.
 
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::DerefMut;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,6 +20,11 @@ pub trait Stream: AsyncRead + AsyncWrite {
         Peer::Remote
     }
 
+    /// The address of the peer, to be shown to whoever watches the session.
+    fn peer_address(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// The local address, for the name given in EHLO.
     fn local_ip(&self) -> Option<IpAddr> {
         None
@@ -35,6 +40,10 @@ pub trait Stream: AsyncRead + AsyncWrite {
 impl Stream for TcpStream {
     fn peer(&self) -> Peer {
         self.peer_addr().map_or(Peer::Remote, |address| Peer::of(address.ip()))
+    }
+
+    fn peer_address(&self) -> Option<SocketAddr> {
+        self.peer_addr().ok()
     }
 
     fn local_ip(&self) -> Option<IpAddr> {
@@ -56,6 +65,10 @@ impl<S: Stream + Unpin + ?Sized> Stream for Box<S> {
         (**self).peer()
     }
 
+    fn peer_address(&self) -> Option<SocketAddr> {
+        (**self).peer_address()
+    }
+
     fn local_ip(&self) -> Option<IpAddr> {
         (**self).local_ip()
     }
@@ -68,6 +81,10 @@ impl<S: Stream + Unpin + ?Sized> Stream for Box<S> {
 impl<P: DerefMut<Target: Stream> + Unpin> Stream for Pin<P> {
     fn peer(&self) -> Peer {
         (**self).peer()
+    }
+
+    fn peer_address(&self) -> Option<SocketAddr> {
+        (**self).peer_address()
     }
 
     fn local_ip(&self) -> Option<IpAddr> {

@@ -318,6 +318,7 @@ fn l02_a_transcript_is_what_was_said_without_what_must_not_be_shown() {
     let mut connection = Connection::new(config, Peer::Remote);
     connection.set_transcript(move |entry| {
         assert_eq!(format!("{entry:?}"), entry.to_string(), "what Display hides Debug hides too");
+        assert_eq!(format!("{:?}", entry.line()), entry.to_string(), "and so does that of what it holds");
         hook.lock().unwrap().push(entry.to_string());
     });
     let upgrade = connection.tls_upgrade().unwrap();

@@ -4,7 +4,7 @@ use std::mem;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use smtp_proto::connection::{CommandId, Connection, Event, TlsPolicy, TlsUpgrade, TranscriptEntry};
+use smtp_proto::connection::{CommandId, Connection, Event, TlsPolicy, TlsUpgrade, TranscriptLine};
 use smtp_proto::error::{Error, Misuse};
 use smtp_proto::reply::Reply;
 use smtp_proto::security::ChannelBindings;
@@ -63,10 +63,10 @@ impl<'s> Driver<'s> {
         let mut connection = Connection::new(script.settings.config(), script.settings.peer);
         let heard = Arc::new(Mutex::new(Vec::new()));
         let (hook, search) = (Arc::clone(&heard), !script.guessed && run == Run::Whole);
-        connection.set_transcript(move |entry| match entry {
-            TranscriptEntry::Server(reply) => hook.lock().expect("one thread").push(reply.clone()),
+        connection.set_transcript(move |entry| match entry.line() {
+            TranscriptLine::Server(reply) => hook.lock().expect("one thread").push(reply.clone()),
             // INV12, L02.
-            entry if search => secrets::text_is_clean(&entry.to_string()),
+            _ if search => secrets::text_is_clean(&entry.to_string()),
             _ => {}
         });
         let mut ledger = Ledger::new(&script.settings);

@@ -195,6 +195,15 @@ impl<'c> BodyPart<'c> {
         self.octets.len()
     }
 
+    /// How many octets of the chunk have been written, as told to [`advance`](Self::advance): all of
+    /// [`consumed`](Self::consumed) once the part [is empty](Self::is_empty). It counts what the caller supplied, not what
+    /// went over the wire; an octet where something was put in counts when all that stands for it has been written, and
+    /// the one before it may count along with it.
+    #[must_use]
+    pub const fn written(&self) -> usize {
+        self.cursor.from.saturating_sub(self.cursor.pending.len())
+    }
+
     /// How many octets remain to be written.
     #[must_use]
     pub const fn len(&self) -> usize {

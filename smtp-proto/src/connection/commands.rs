@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::outgoing::Outgoing;
 use super::phase::Phase;
-use super::{CommandId, Connection, Stage, TlsPolicy, TranscriptEntry};
+use super::{CommandId, Connection, Stage, TlsPolicy, TranscriptLine};
 use crate::body::BodyKind;
 use crate::capabilities::{Capabilities, Extension};
 use crate::command::{self, AuthCommand, Command, DataCommand};
@@ -56,6 +56,7 @@ impl Connection {
             self.completed = None;
         }
         self.count(&command);
+        self.tally.command();
         self.trace_command(&command);
         self.queued(next);
         Ok(id)
@@ -207,7 +208,8 @@ impl Connection {
         }
         let next = self.sending.queue(Stage::Auth, true)?;
         let id = self.pipeline.push_secret(Stage::Auth, len, encode)?;
-        self.trace(TranscriptEntry::ClientResponse(len.saturating_sub(2)));
+        self.tally.command();
+        self.trace(TranscriptLine::ClientResponse(len.saturating_sub(2)));
         self.queued(next);
         Ok(id)
     }
@@ -229,11 +231,11 @@ impl Connection {
         }
         if let Command::Auth(AuthCommand { mechanism, initial_response }) = *command {
             let response = initial_response.map(command::base64_len);
-            return self.trace(TranscriptEntry::ClientAuth { mechanism, response });
+            return self.trace(TranscriptLine::ClientAuth { mechanism, response });
         }
         let mut line = Vec::new();
         if command.encode(&mut line).is_ok() {
-            self.trace(TranscriptEntry::Client(line.strip_suffix(b"\r\n").unwrap_or(&line)));
+            self.trace(TranscriptLine::Client(line.strip_suffix(b"\r\n").unwrap_or(&line)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the caller decides about a connection before it begins.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use super::{Quirks, Timeouts, Window};
 use crate::path::ClientName;
@@ -19,7 +19,7 @@ use crate::reply::ReplyLimits;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub(crate) host: Box<str>,
+    pub(crate) host: Arc<str>,
     pub(crate) client_name: Option<ClientName>,
     pub(crate) protocol: Protocol,
     pub(crate) tls: TlsPolicy,

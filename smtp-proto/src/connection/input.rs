@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use super::outgoing::Outgoing;
 use super::phase::{Phase, Verdict, verdict};
-use super::{Connection, Event, Stage, TranscriptEntry};
+use super::{Connection, Event, Stage};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ProtocolError};
 use crate::reply::{Reply, ReplyRef};
@@ -22,6 +22,7 @@ impl Connection {
         } else {
             // An overflow is told by `poll_event`, to which the parser repeats it.
             let _ = self.parser.receive(octets);
+            self.tally.received(octets.len());
         }
     }
 
@@ -130,7 +131,9 @@ impl Connection {
 
     /// Matches a reply to the oldest command in flight.
     fn answer(&mut self, reply: Reply) -> Result<Event, Error> {
-        self.trace(TranscriptEntry::Server(&reply));
+        let answered = self.pipeline.front().filter(|_| self.pipeline.front_begun());
+        self.trace_reply(&reply, answered.map(|front| front.stage));
+        self.tally.reply(reply.code().get());
         let Some(front) = self.pipeline.front() else {
             return Err(match reply.code().get() {
                 421 | 221 => Error::ServerClosed { stage: None, reply: Box::new(reply) },
@@ -221,6 +224,7 @@ impl Connection {
             (Stage::Auth, Verdict::GoOn) => self.credentials_left |= self.credentials_said,
             (Stage::Auth, verdict) => {
                 self.credentials_left = false;
+                self.tally.authentication(verdict == Verdict::Done);
                 if verdict == Verdict::Done {
                     self.authenticated = true;
                     self.takes_mail = false;
@@ -228,9 +232,11 @@ impl Connection {
             }
             (Stage::Mail, _) => self.accepted = 0,
             (Stage::Rcpt, Verdict::Done) => {
+                self.tally.recipient(true);
                 self.accepted = self.accepted.saturating_add(1);
                 self.takes_mail = true;
             }
+            (Stage::Rcpt, _) => self.tally.recipient(false),
             (Stage::Data, Verdict::GoOn) => {
                 let end = self.pipeline.begin_body();
                 self.outgoing = self.data.map(|data| Box::new(Outgoing::after_data(data, end)));

@@ -17,9 +17,9 @@ const MOST_DOMAINS: u64 = 1_000;
 /// server accepts it does not matter to the limits.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    mails: u64,
+    mails: u32,
     /// In the latest mail transaction.
-    recipients: u64,
+    recipients: u32,
     /// In lower case; kept only for a server that limits their number.
     domains: Option<Box<Domains>>,
 }
@@ -33,7 +33,7 @@ impl Connection {
     /// declares no such limit. Every MAIL that was queued counts.
     #[must_use]
     pub fn transactions_left(&self) -> Option<u64> {
-        self.capabilities.limits().mail_max.map(|max| max.saturating_sub(self.counts.mails))
+        self.capabilities.limits().mail_max.map(|max| max.saturating_sub(self.counts.mails.into()))
     }
 
     /// Whether one mail transaction, begun after all that is queued, may have all these recipients as far as the
@@ -139,7 +139,7 @@ impl Counts {
 
     fn check_rcpt(&self, limits: &Limits, path: &ForwardPath) -> Result<(), Error> {
         match limits.rcpt_max {
-            Some(max) if self.recipients >= max => {
+            Some(max) if u64::from(self.recipients) >= max => {
                 return Err(Error::LimitReached { limit: Limit::RcptMax, max });
             }
             _ => {}

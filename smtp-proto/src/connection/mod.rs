@@ -7,6 +7,7 @@
 
 mod commands;
 mod config;
+mod counters;
 mod event;
 mod input;
 mod limits;
@@ -21,15 +22,18 @@ mod transcript;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 pub use crate::stage::{Stage, TimeoutPhase};
 pub use config::{Config, Peer, Protocol, TlsPolicy};
+pub use counters::Counters;
+pub(crate) use counters::Outcomes;
 pub use event::{CommandId, Event};
 pub use pipeline::Window;
 pub use quirks::Quirks;
 pub use timeout::{Timeout, Timeouts};
-pub use transcript::TranscriptEntry;
+pub use transcript::{Direction, TranscriptEntry, TranscriptLine};
 
 use crate::body::{BodyKind, BodyRules};
 use crate::capabilities::{Capabilities, Extension};
@@ -40,9 +44,11 @@ use crate::path::{ClientName, ReversePath};
 use crate::reply::ReplyParser;
 use crate::sasl::ServerInfo;
 use crate::security::{ChannelBindings, Security, VerifiedName, certificate_name};
+use counters::Tally;
 use outgoing::Outgoing;
 use phase::Phase;
 use pipeline::Pipeline;
+use transcript::Transcript;
 
 /// One SMTP session: no socket, no clock, no TLS, only what was said and what may be said next.
 ///
@@ -124,29 +130,29 @@ pub struct Connection {
     /// The server has accepted a recipient since the session was last changed by EHLO, TLS, AUTH or XCLIENT.
     takes_mail: bool,
     /// Recipients that the server has accepted in this mail transaction.
-    accepted: usize,
+    accepted: u32,
     /// A message is accepted for some of its recipients, and its other mail transactions are not over.
     partly_delivered: bool,
     /// Replies to the end of the message that have come, in LMTP.
-    finals: usize,
+    finals: u32,
     /// The server accepted a message of which it had refused a part.
     contradicted: bool,
-    first_long_line: Option<u64>,
+    /// Behind the 998 octets that are no fault, and so never 0.
+    first_long_line: Option<NonZeroU64>,
     /// Why the latest body was taken back.
     body_error: Option<Box<Error>>,
     eof: bool,
     /// Replies taken, and times that octets of a body left: between two waits of the same phase there is one or the
     /// other.
-    sequence: u64,
+    sequence: u32,
     /// What was awaited at the latest tick, `None` once `sequence` has changed; and since when, in nanoseconds by the
     /// caller's clock: as short as that, for an idle connection to be small.
     waiting_for: Option<TimeoutPhase>,
     waiting_since: u64,
     failure: Option<Box<Error>>,
-    transcript: Option<Transcript>,
+    transcript: Option<Box<Transcript>>,
+    tally: Tally,
 }
-
-type Transcript = Box<dyn FnMut(TranscriptEntry<'_>) + Send + Sync>;
 
 /// Proof that the connection asked for a TLS handshake: only [`Connection::tls_upgrade`] makes one, and only
 /// giving it back through [`Connection::tls_established`] makes the connection a protected one.
@@ -160,7 +166,7 @@ type Transcript = Box<dyn FnMut(TranscriptEntry<'_>) + Send + Sync>;
 #[derive(Debug)]
 #[must_use = "the connection waits for the TLS handshake"]
 pub struct TlsUpgrade {
-    host: Box<str>,
+    host: Arc<str>,
     channel_bindings: ChannelBindings,
 }
 
@@ -226,12 +232,8 @@ impl Connection {
             waiting_since: 0,
             failure: None,
             transcript: None,
+            tally: Tally::default(),
         }
-    }
-
-    /// Calls `hook` for each line of the session from now on, secrets redacted.
-    pub fn set_transcript(&mut self, hook: impl FnMut(TranscriptEntry<'_>) + Send + Sync + 'static) {
-        self.transcript = Some(Box::new(hook));
     }
 
     // ---- TLS ----
@@ -259,7 +261,7 @@ impl Connection {
             return Err(Misuse::NoTlsPending.into());
         }
         let implicit = self.config.tls == TlsPolicy::Implicit;
-        self.security = Security::Tls(VerifiedName::new(&upgrade.host));
+        self.security = Security::Tls(VerifiedName::new(upgrade.host));
         self.channel_bindings = upgrade.channel_bindings;
         self.forget_session();
         self.receiving = if implicit { Phase::Greeting } else { Phase::Hello };
@@ -267,7 +269,7 @@ impl Connection {
             self.pipeline.expect(Stage::Greeting);
         }
         self.sending = self.receiving;
-        self.trace(TranscriptEntry::Tls);
+        self.trace(TranscriptLine::Tls);
         Ok(())
     }
 
@@ -339,7 +341,7 @@ impl Connection {
                 None => return None,
             }
         };
-        Some(Timeout { phase, budget: self.config.timeouts.budget(phase), sequence: self.sequence })
+        Some(Timeout { phase, budget: self.config.timeouts.budget(phase), sequence: self.sequence.into() })
     }
 
     /// A wait has ended: the next one is another, be it of the same phase.
@@ -376,6 +378,7 @@ impl Connection {
     /// assert!(matches!(connection.failure(), Some(smtp_proto::Error::Timeout(phase)) if *phase == late));
     /// ```
     pub fn tick(&mut self, now: Duration) -> Option<Duration> {
+        self.set_time(now);
         let Timeout { phase, budget, .. } = self.timeout()?;
         if self.waiting_for != Some(phase) {
             self.waiting_for = Some(phase);
@@ -588,12 +591,12 @@ impl Connection {
 
     /// How many recipients the server has accepted in the latest mail transaction.
     pub(crate) fn accepted_recipients(&self) -> usize {
-        self.accepted
+        self.accepted as usize
     }
 
     /// Where the latest body passed the limit of 998 octets a line, if it did.
     pub(crate) fn first_long_line(&self) -> Option<u64> {
-        self.first_long_line
+        self.first_long_line.map(NonZeroU64::get)
     }
 
     /// Whether the session has ended in good order.
@@ -659,13 +662,8 @@ impl Connection {
                     && (!self.config.is_lmtp() || self.finals.saturating_add(1) >= self.accepted)
             }
         };
-        self.partly_delivered || self.pipeline.message_unanswered(usize::from(judged), self.accepted)
-    }
-
-    fn trace(&mut self, entry: TranscriptEntry<'_>) {
-        if let Some(hook) = &mut self.transcript {
-            hook(entry);
-        }
+        self.partly_delivered
+            || self.pipeline.message_unanswered(usize::from(judged), self.accepted_recipients())
     }
 }
 

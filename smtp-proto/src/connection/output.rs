@@ -2,9 +2,11 @@
 
 use alloc::boxed::Box;
 
+use core::num::NonZeroU64;
+
 use super::outgoing::{Announcement, Ending, Outgoing};
 use super::phase::Phase;
-use super::{CommandId, Connection, TranscriptEntry};
+use super::{CommandId, Connection, TranscriptLine};
 use crate::body::BodyPart;
 use crate::error::{Error, Misuse};
 
@@ -105,7 +107,7 @@ impl Connection {
             part.lead_with(head);
         }
         self.pipeline.lend(part.len() as u64);
-        self.trace(TranscriptEntry::Body(octets));
+        self.trace(TranscriptLine::Body(octets));
         if complete.is_some() {
             // The server may answer the last chunk before the caller has seen that there is no more to come.
             self.body_over(Phase::Ready);
@@ -149,8 +151,9 @@ impl Connection {
         let Announcement { stage, end, line, octets } = announcement;
         let id = end.unwrap_or_else(|| self.pipeline.new_id());
         self.pipeline.push_chunk(id, *stage, line.as_slice(), *octets);
+        self.tally.command();
         let line = line.as_slice();
-        self.trace(TranscriptEntry::Client(line.strip_suffix(b"\r\n").unwrap_or(line)));
+        self.trace(TranscriptLine::Client(line.strip_suffix(b"\r\n").unwrap_or(line)));
         id
     }
 
@@ -216,13 +219,13 @@ impl Connection {
     fn end_with_dot(&mut self, terminator: &[u8]) -> Result<CommandId, Error> {
         let Some(id) = self.body_id() else { return Err(Misuse::NoBody.into()) };
         self.pipeline.end_body(terminator);
-        self.trace(TranscriptEntry::EndOfData);
+        self.trace(TranscriptLine::EndOfData);
         Ok(id)
     }
 
     fn body_over(&mut self, next: Phase) {
         if let Some(outgoing) = self.outgoing.take() {
-            self.first_long_line = outgoing.first_long_line();
+            self.first_long_line = outgoing.first_long_line().and_then(NonZeroU64::new);
         }
         self.data = None;
         self.sending = next;

@@ -70,11 +70,11 @@ impl Entry {
 
 pub(super) struct Pipeline {
     entries: VecDeque<Entry>,
-    in_flight: usize,
+    in_flight: u32,
     /// Octets of the command lines in `entries`, and of those of them in flight.
     cost: usize,
     cost_in_flight: usize,
-    chunks_in_flight: usize,
+    chunks_in_flight: u32,
     next_id: u64,
     /// Octets that the transport took since the connection began, those of bodies included.
     accepted: u64,
@@ -212,8 +212,8 @@ impl Pipeline {
             Some(last) => {
                 pipelining
                     && !ends_group(last.stage)
-                    && self.entries.len() == self.in_flight
-                    && self.chunks_in_flight < window.chunks.max(1)
+                    && self.entries.len() == self.in_flight as usize
+                    && (self.chunks_in_flight as usize) < window.chunks.max(1)
                     && self.entries.len() < window.commands
                     && self.cost.saturating_add(Head::LINE) <= window.octets
             }
@@ -269,6 +269,11 @@ impl Pipeline {
     /// Whether octets of a body that were copied have not left.
     pub(super) fn is_keeping(&self) -> bool {
         self.kept > 0
+    }
+
+    /// Octets that the transport took since the connection began.
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted
     }
 
     pub(super) fn owed(&self) -> u64 {
@@ -373,13 +378,13 @@ impl Pipeline {
     /// Releases what may leave now. `quiet` says that no octet waits to be read: what a server said before
     /// it was asked is judged before anything more is asked.
     pub(super) fn release(&mut self, window: &Window, pipelining: bool, quiet: bool) {
-        while let Some(next) = self.entries.get(self.in_flight) {
-            let may = match self.in_flight.checked_sub(1).and_then(|last| self.entries.get(last)) {
+        while let Some(next) = self.entries.get(self.in_flight as usize) {
+            let may = match self.in_flight.checked_sub(1).and_then(|last| self.entries.get(last as usize)) {
                 None => quiet,
                 Some(last) => {
                     pipelining
                         && !ends_group(last.stage)
-                        && self.in_flight < window.commands
+                        && (self.in_flight as usize) < window.commands
                         && self.cost_in_flight.saturating_add(next.cost()) <= window.octets
                 }
             };

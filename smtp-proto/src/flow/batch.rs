@@ -24,7 +24,7 @@ use super::texts::Texts;
 use super::transaction::Transaction;
 use super::{Body, Envelope, Flow, SendOptions, Step};
 use crate::command::Command;
-use crate::connection::{CommandId, Connection, Event, Stage};
+use crate::connection::{CommandId, Connection, Event, Outcomes, Stage};
 use crate::error::{Error, Misuse};
 use crate::reply::Reply;
 
@@ -113,6 +113,8 @@ pub struct Batch<E> {
     /// The server takes nothing behind the end of a message before it has answered that.
     alone: bool,
     broken: Option<Error>,
+    /// Outcomes that the connection has not counted.
+    uncounted: Outcomes,
 }
 
 #[derive(Debug)]
@@ -175,6 +177,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
             open: false,
             alone: false,
             broken: None,
+            uncounted: Outcomes::default(),
         }
     }
 
@@ -417,7 +420,10 @@ impl<E: Borrow<Envelope>> Batch<E> {
             parts.extend(oldest.left.take().map(Err));
             self.messages.pop_front();
             self.decided = self.decided.wrapping_add(1);
-            self.outcomes.extend(super::outcome::joined(parts));
+            if let Some(outcome) = super::outcome::joined(parts) {
+                self.uncounted.add(&outcome);
+                self.outcomes.push_back(outcome);
+            }
         }
     }
 
@@ -501,6 +507,14 @@ impl<E: Borrow<Envelope>> Flow for Batch<E> {
     /// When the connection has broken, or cannot be used for mail now. Every message handed in has its outcome
     /// then.
     fn poll(&mut self, connection: &mut Connection) -> Result<Step<()>, Error> {
+        let step = self.go_on(connection);
+        connection.count_outcomes(core::mem::take(&mut self.uncounted));
+        step
+    }
+}
+
+impl<E: Borrow<Envelope>> Batch<E> {
+    fn go_on(&mut self, connection: &mut Connection) -> Result<Step<()>, Error> {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }

@@ -7,7 +7,7 @@ use super::outcome::{self, RecipientOutcome};
 use super::texts::Texts;
 use super::{Delivery, Flow, SendError, Step};
 use crate::command::{Command, DataCommand};
-use crate::connection::{CommandId, Connection};
+use crate::connection::{CommandId, Connection, Outcomes};
 use crate::error::{Error, Misuse};
 use crate::reply::Reply;
 
@@ -105,6 +105,17 @@ impl Flow for FinishData {
     type Error = SendError;
 
     fn poll(&mut self, connection: &mut Connection) -> Result<Step<Delivery>, SendError> {
+        let Some(outcome) = self.verdict(connection).transpose() else { return Ok(Step::Continue) };
+        let mut counted = Outcomes::default();
+        counted.add(&outcome);
+        connection.count_outcomes(counted);
+        outcome.map(Step::Done)
+    }
+}
+
+impl FinishData {
+    /// What became of the message, once that is known.
+    fn verdict(&mut self, connection: &mut Connection) -> Result<Option<Delivery>, SendError> {
         let id = match self.id {
             Some(id) => id,
             None => {
@@ -123,14 +134,14 @@ impl Flow for FinishData {
         };
         loop {
             match reply_to(connection, id) {
-                Ok(None) => return Ok(Step::Continue),
+                Ok(None) => return Ok(None),
                 Ok(Some((_, reply))) => {
                     self.finals.push(self.texts.keep(reply, connection));
                     if !connection.is_outstanding(id) {
-                        return self.judged(connection).map(Step::Done);
+                        return self.judged(connection).map(Some);
                     }
                 }
-                Err(error) => return self.broken(error, connection).map(Step::Done),
+                Err(error) => return self.broken(error, connection).map(Some),
             }
         }
     }

@@ -39,8 +39,14 @@ pub struct Server {
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Commands,
-    Data,
-    Chunk { left: usize, last: bool },
+    /// Whether any octet of the body has been passed: a dot is alone only behind a line end.
+    Data {
+        begun: bool,
+    },
+    Chunk {
+        left: usize,
+        last: bool,
+    },
 }
 
 impl Server {
@@ -94,7 +100,7 @@ impl Server {
                 self.command(line);
                 Some(end + 2)
             }
-            State::Data => Some(self.data(octets)?),
+            State::Data { begun } => Some(self.data(octets, begun)?),
             State::Chunk { left, last } => {
                 let taken = left.min(octets.len());
                 self.octets += taken as u64;
@@ -107,10 +113,10 @@ impl Server {
         }
     }
 
-    fn data(&mut self, octets: &[u8]) -> Option<usize> {
+    fn data(&mut self, octets: &[u8], begun: bool) -> Option<usize> {
         const END: &[u8] = b"\r\n.\r\n";
         let (taken, over) = match memmem::find(octets, END) {
-            _ if octets.starts_with(b".\r\n") => (3, true),
+            _ if !begun && octets.starts_with(b".\r\n") => (3, true),
             Some(at) => (at + END.len(), true),
             None => (octets.len().saturating_sub(END.len() - 1), false),
         };
@@ -118,6 +124,8 @@ impl Server {
         if over {
             self.state = State::Commands;
             self.message_over();
+        } else if taken > 0 {
+            self.state = State::Data { begun: true };
         }
         (taken > 0).then_some(taken)
     }
@@ -152,7 +160,7 @@ impl Server {
                 }
             }
             "DATA" => {
-                self.state = State::Data;
+                self.state = State::Data { begun: false };
                 self.say("354 go on");
             }
             "BDAT" => {

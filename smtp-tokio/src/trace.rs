@@ -1,0 +1,245 @@
+//! Spans and events for the crate `tracing`: one span a session, one a message; replies at DEBUG, the server's words at
+//! TRACE, failures at WARN. The page `smtp_proto::guide::watching` lists every field.
+//!
+//! No span is ever entered: each names its parent, so that nothing leaks into what else runs on the thread.
+
+use std::net::SocketAddr;
+
+use smtp_proto::SendError;
+use smtp_proto::capabilities::Capabilities;
+use smtp_proto::connection::{Connection, Counters, Stage, TranscriptEntry, TranscriptLine};
+use smtp_proto::escape::Escaped;
+use smtp_proto::flow::{Delivery, Summary};
+use tokio::time::Instant;
+use tracing::field::{Empty, display};
+use tracing::{Span, debug, info_span, trace, warn};
+
+/// The target of all spans and events.
+const TARGET: &str = "smtp_tokio";
+
+/// The span of a connection.
+pub(crate) struct Session {
+    span: Span,
+    since: Option<Instant>,
+    /// What the span was told of last.
+    capabilities: Option<Capabilities>,
+    counters: Counters,
+    failed: bool,
+}
+
+/// Where the spans of messages belong.
+#[derive(Clone)]
+pub(crate) struct Parent(Span);
+
+/// The span of a message.
+pub(crate) struct Message {
+    span: Span,
+    since: Option<Instant>,
+    /// Whether it was begun with an envelope, so that its outcome tells of the recipients.
+    enveloped: bool,
+    over: bool,
+}
+
+fn milliseconds(since: Option<Instant>) -> Option<u64> {
+    since.map(|since| u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Session {
+    pub(crate) fn begin(connection: &mut Connection, peer: Option<SocketAddr>) -> Self {
+        let config = connection.config();
+        let span = info_span!(
+            target: TARGET,
+            "smtp.session",
+            host = config.host(),
+            peer = peer.map(display),
+            protocol = if config.is_lmtp() { "lmtp" } else { "smtp" },
+            tls.version = Empty,
+            tls.cipher = Empty,
+            extensions = Empty,
+            auth.mechanism = Empty,
+            octets_in = Empty,
+            octets_out = Empty,
+            duration_ms = Empty,
+        );
+        let since = (!span.is_disabled()).then(Instant::now);
+        let session = Self { span, since, capabilities: None, counters: Counters::default(), failed: false };
+        if let Some(listener) = session.listener() {
+            connection.set_transcript(listener);
+        }
+        session
+    }
+
+    pub(crate) fn parent(&self) -> Parent {
+        Parent(self.span.clone())
+    }
+
+    /// What hears the transcript, if there is a span.
+    fn listener(&self) -> Option<impl FnMut(TranscriptEntry<'_>) + Send + Sync + use<>> {
+        (!self.span.is_disabled()).then(|| listener(self.span.clone()))
+    }
+
+    /// The same beside a hook of the caller's.
+    pub(crate) fn beside<H: FnMut(TranscriptEntry<'_>) + Send + Sync>(
+        &self,
+        mut hook: H,
+    ) -> impl FnMut(TranscriptEntry<'_>) + Send + Sync + use<H> {
+        let mut listener = self.listener();
+        move |entry| {
+            if let Some(listener) = &mut listener {
+                listener(entry);
+            }
+            hook(entry);
+        }
+    }
+
+    /// Whether anybody wants to know what was agreed for TLS.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn is_on(&self) -> bool {
+        !self.span.is_disabled()
+    }
+
+    /// What was agreed in the TLS handshake.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn tls(&self, state: Option<&crate::TlsState>) {
+        let Some(state) = state else { return };
+        if let Some(version) = state.version {
+            self.span.record("tls.version", tracing::field::debug(version));
+        }
+        if let Some(suite) = state.cipher_suite {
+            self.span.record("tls.cipher", tracing::field::debug(suite.suite()));
+        }
+    }
+
+    /// Tells what the connection has come to.
+    pub(crate) fn tell(&mut self, connection: &Connection, io: Option<&std::io::Error>) {
+        if self.span.is_disabled() {
+            return;
+        }
+        self.counters = connection.counters();
+        if connection.is_ready() && self.capabilities.as_ref() != Some(connection.capabilities()) {
+            let capabilities = self.capabilities.insert(connection.capabilities().clone());
+            let keywords: Vec<&str> = capabilities.iter().map(|(keyword, _)| keyword).collect();
+            self.span.record("extensions", display(Escaped::new(keywords.join(" ").as_bytes())));
+        }
+        let Some(failure) = connection.failure().filter(|_| !self.failed) else { return };
+        self.failed = true;
+        let reply = failure.reply();
+        let io = io.map(ToString::to_string);
+        warn!(
+            target: TARGET,
+            parent: &self.span,
+            cause = failure.label(),
+            stage = failure.stage().map(Stage::as_str),
+            code = reply.map(|reply| reply.code().get()),
+            enhanced = reply.and_then(|reply| reply.enhanced()).map(display),
+            io = io.as_ref().map(|io| display(Escaped::new(io.as_bytes()))),
+            "the connection is lost",
+        );
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(duration) = milliseconds(self.since) {
+            self.span.record("octets_in", self.counters.octets_in);
+            self.span.record("octets_out", self.counters.octets_out);
+            self.span.record("duration_ms", duration);
+        }
+    }
+}
+
+/// Makes events of replies. The commands are left out: there are addresses in them.
+fn listener(span: Span) -> impl FnMut(TranscriptEntry<'_>) + Send + Sync + use<> {
+    let mut mechanism = String::new();
+    move |entry| {
+        let reply = match entry.line() {
+            TranscriptLine::ClientAuth { mechanism: name, .. } => {
+                name.clone_into(&mut mechanism);
+                return;
+            }
+            TranscriptLine::Server(reply) => reply,
+            _ => return,
+        };
+        let (code, enhanced) = (reply.code().get(), reply.enhanced());
+        let stage = entry.stage().map(Stage::as_str);
+        debug!(target: TARGET, parent: &span, stage, code, enhanced = enhanced.map(display), "reply");
+        if entry.stage() != Some(Stage::Auth) {
+            let text = display(Escaped::new(reply.text()));
+            trace!(target: TARGET, parent: &span, stage, code, text, "the server's words");
+        } else if reply.is_positive_completion() {
+            span.record("auth.mechanism", mechanism.as_str());
+        } else if reply.is_negative() {
+            let (mechanism, enhanced) = (mechanism.as_str(), enhanced.map(display));
+            warn!(target: TARGET, parent: &span, mechanism, code, enhanced, "authentication refused");
+        }
+    }
+}
+
+impl Message {
+    pub(crate) fn begin(
+        Parent(parent): &Parent,
+        message: usize,
+        recipients: Option<usize>,
+        size: Option<u64>,
+    ) -> Self {
+        let span = info_span!(
+            target: TARGET,
+            parent: parent,
+            "smtp.message",
+            message,
+            recipients,
+            size,
+            outcome = Empty,
+            stage = Empty,
+            code = Empty,
+            enhanced = Empty,
+            queue_id = Empty,
+            cause = Empty,
+            recipients_accepted = Empty,
+            recipients_refused = Empty,
+            octets = Empty,
+            duration_ms = Empty,
+        );
+        let since = (!span.is_disabled()).then(Instant::now);
+        if since.is_some() {
+            // Whoever asked for it: the session may be older than that.
+            span.follows_from(Span::current());
+        }
+        Self { span, since, enveloped: recipients.is_some(), over: false }
+    }
+
+    pub(crate) fn over(mut self, outcome: Result<&Delivery, &SendError>, octets: u64) {
+        self.over = true;
+        let Some(duration) = milliseconds(self.since) else { return };
+        let summary = Summary::of(outcome);
+        let (stage, code) = (summary.stage.map(Stage::as_str), summary.code.map(|code| code.get()));
+        let enhanced = summary.enhanced.map(display);
+        let span = &self.span;
+        span.record("outcome", summary.outcome);
+        span.record("stage", stage);
+        span.record("code", code);
+        span.record("enhanced", &enhanced);
+        span.record("queue_id", summary.queue_id);
+        span.record("cause", summary.cause);
+        if self.enveloped {
+            span.record("recipients_accepted", summary.accepted);
+            span.record("recipients_refused", summary.refused);
+        }
+        span.record("octets", octets);
+        span.record("duration_ms", duration);
+        if outcome.is_err() {
+            let (outcome, cause) = (summary.outcome, summary.cause);
+            warn!(target: TARGET, parent: span, outcome, stage, code, enhanced, cause, "the message was not accepted");
+        }
+    }
+}
+
+/// Given up before it had an outcome.
+impl Drop for Message {
+    fn drop(&mut self) {
+        if let Some(duration) = milliseconds(self.since).filter(|_| !self.over) {
+            self.span.record("outcome", "abandoned");
+            self.span.record("duration_ms", duration);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! What the adapters tell the crate `tracing`: every span and event of a session, with every field, and no secret among
+//! them. What it costs where nobody listens is in `tracing_off.rs`, in a process without a subscriber.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod capture;
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use capture::Capture;
+use smtp_proto::connection::{Config, Timeouts, TlsPolicy};
+use smtp_proto::flow::Envelope;
+use smtp_proto::sasl::Plain;
+use smtp_tests::sink::{RecipientVerdict, Sink, TlsMode};
+use tracing::Level;
+
+const USER: &str = "tim-the-user";
+const PASSWORD: &str = "tanstaaf-correct-horse";
+const MESSAGE: &[u8] = b"Subject: confidential\r\n\r\n.confidential\r\n";
+
+fn sink() -> Sink {
+    Sink::builder()
+        .tls(TlsMode::StartTls)
+        .user(USER, PASSWORD)
+        .require_auth()
+        .mechanisms(&["PLAIN"])
+        .recipients(|path| match path {
+            // From here on the server says nothing.
+            "third@example.net" => std::panic::resume_unwind(Box::new("cut")),
+            path => RecipientVerdict::by_local_part(path),
+        })
+        .final_replies(|path| match path {
+            "spam-trap@example.net" => RecipientVerdict::Refuse,
+            _ => RecipientVerdict::Accept,
+        })
+        .start()
+        .unwrap()
+}
+
+fn to(recipients: &[&str]) -> Envelope {
+    Envelope::from_strs("sender@example.org", recipients).unwrap()
+}
+
+fn config() -> Config {
+    let mut timeouts = Timeouts::all(Duration::from_secs(60));
+    timeouts.mail = Duration::from_secs(2);
+    let config = Config::new("localhost").client_name("client.test".parse().unwrap());
+    config.tls(TlsPolicy::Required).timeouts(timeouts)
+}
+
+fn plain() -> Plain {
+    Plain::new("", USER, PASSWORD, "localhost")
+}
+
+/// One session of each kind of trouble, blocking.
+fn blocking(sink: &Sink) {
+    let stream = TcpStream::connect(sink.address()).unwrap();
+    let mut client = smtp_blocking::Client::new(stream, config());
+    client.set_tls_config(sink.certificate_authority().client_config().unwrap());
+    client.auth(&mut plain()).unwrap();
+    client.send(&to(&["first@example.net"]), MESSAGE).unwrap();
+    client.send(&to(&["second@example.net", "nobody@example.net"]), MESSAGE).unwrap();
+    client.send(&to(&["spam-trap@example.net"]), MESSAGE).unwrap_err();
+    client.send(&to(&["third@example.net"]), MESSAGE).unwrap_err();
+}
+
+/// The same in tokio.
+fn tokio(sink: &Sink) {
+    runtime().block_on(async {
+        let stream = TcpStream::connect(sink.address()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+        let mut client = smtp_tokio::Client::new(stream, config());
+        client.set_tls_config(sink.certificate_authority().client_config().unwrap());
+        client.auth(&mut plain()).await.unwrap();
+        client.send(&to(&["first@example.net"]), MESSAGE).await.unwrap();
+        client.send(&to(&["second@example.net", "nobody@example.net"]), MESSAGE).await.unwrap();
+        client.send(&to(&["spam-trap@example.net"]), MESSAGE).await.unwrap_err();
+        client.send(&to(&["third@example.net"]), MESSAGE).await.unwrap_err();
+    });
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+type Run = fn(&Sink);
+
+const ADAPTERS: [(&str, Run); 2] = [("blocking", blocking), ("tokio", tokio)];
+
+/// What that session tells, at this level.
+fn captured(level: Level, session: Run) -> (Sink, Capture) {
+    let (sink, capture) = (sink(), Capture::new(level));
+    tracing::subscriber::with_default(capture.clone(), || session(&sink));
+    (sink, capture)
+}
+
+/// Times, and what depends on the length of port numbers and on where TLS met the end of the socket.
+fn is_certain(field: &str) -> bool {
+    !matches!(field, "duration_ms" | "peer" | "io")
+}
+
+#[test]
+fn every_span_and_field_of_a_session() {
+    for (name, session) in ADAPTERS {
+        let (sink, capture) = captured(Level::INFO, session);
+        let lines = capture.lines(is_certain);
+        println!("{name}\n{}\n", capture.lines(|_| true).join("\n"));
+        assert_eq!(
+            lines,
+            [
+                "smtp.session (INFO, in nothing) auth.mechanism=PLAIN extensions=PIPELINING SIZE 8BITMIME SMTPUTF8 \
+                 ENHANCEDSTATUSCODES CHUNKING BINARYMIME DSN REQUIRETLS AUTH host=localhost octets_in=671 \
+                 octets_out=640 protocol=smtp tls.cipher=TLS13_AES_256_GCM_SHA384 tls.version=TLSv1_3",
+                "smtp.message (INFO, in smtp.session) code=250 enhanced=2.0.0 message=0 octets=40 outcome=accepted \
+                 queue_id=SINK000001 recipients=1 recipients_accepted=1 recipients_refused=0 size=40",
+                "smtp.message (INFO, in smtp.session) code=250 enhanced=2.0.0 message=0 octets=40 outcome=accepted \
+                 queue_id=SINK000002 recipients=2 recipients_accepted=1 recipients_refused=1 size=40",
+                "smtp.message (INFO, in smtp.session) code=552 enhanced=5.2.2 message=0 octets=40 outcome=rejected \
+                 recipients=1 recipients_accepted=0 recipients_refused=1 size=40 stage=the end of the message",
+                "  WARN in smtp.message: the message was not accepted code=552 enhanced=5.2.2 outcome=rejected \
+                 stage=the end of the message",
+                "smtp.message (INFO, in smtp.session) cause=timeout message=0 octets=40 outcome=unknown \
+                 recipients=1 recipients_accepted=0 recipients_refused=0 size=40 stage=MAIL",
+                "  WARN in smtp.session: the connection is lost cause=timeout stage=MAIL",
+                "  WARN in smtp.message: the message was not accepted cause=timeout outcome=unknown stage=MAIL",
+            ]
+        );
+        assert_eq!(capture.values("peer"), [sink.address().to_string()]);
+        assert_eq!(capture.values("duration_ms").len(), 5, "a session and four messages");
+        assert_eq!(capture.open(), 0);
+    }
+}
+
+fn any(_: &str) -> bool {
+    true
+}
+
+#[test]
+fn a_reply_is_an_event_and_its_words_are_for_trace_alone() {
+    for (name, session) in ADAPTERS {
+        let (_sink, capture) = captured(Level::DEBUG, session);
+        let lines = capture.lines(any);
+        let replies: Vec<&str> =
+            lines.iter().filter_map(|line| line.strip_prefix("  DEBUG in smtp.session: reply ")).collect();
+        assert_eq!(
+            replies[..8],
+            [
+                "code=220 stage=the greeting",
+                "code=250 stage=EHLO",
+                "code=220 enhanced=2.0.0 stage=STARTTLS",
+                "code=250 stage=EHLO",
+                "code=235 enhanced=2.7.0 stage=AUTH",
+                "code=250 enhanced=2.1.0 stage=MAIL",
+                "code=250 enhanced=2.1.5 stage=RCPT",
+                "code=250 enhanced=2.0.0 stage=the end of the message",
+            ],
+            "{name}"
+        );
+        let all = lines.join("\n");
+        for personal in ["@", "sender", "first", "nobody", "spam-trap", USER, PASSWORD, "confidential"] {
+            assert!(!all.contains(personal), "{name}: {personal} is in {all}");
+        }
+
+        let (_sink, capture) = captured(Level::TRACE, session);
+        let all = capture.lines(any).join("\n");
+        let words = "  TRACE in smtp.session: the server's words code=250 stage=the end of the message text=";
+        assert!(
+            all.contains(&format!("{words}Ok: queued as SINK000001")) || all.contains(words),
+            "{name}: {all}"
+        );
+        for secret in [USER, PASSWORD, "confidential"] {
+            assert!(!all.contains(secret), "{name}: {secret} is in {all}");
+        }
+    }
+}
+
+#[test]
+fn the_guide_lists_all_of_it() {
+    let page = include_str!("../../../smtp-proto/src/guide/watching.md");
+    for (_, session) in ADAPTERS {
+        let (_sink, capture) = captured(Level::TRACE, session);
+        let vocabulary = capture.vocabulary();
+        assert!(vocabulary.len() > 20, "{vocabulary:?}");
+        for word in vocabulary {
+            let listed = page.contains(&format!("`{word}`")) || page.contains(&format!("| {word} |"));
+            assert!(listed, "{word} is not in the guide");
+        }
+    }
+}
+
+#[test]
+fn a_refused_authentication_is_a_warning_and_says_nothing_of_it() {
+    let capture = Capture::new(Level::TRACE);
+    let sink = sink();
+    tracing::subscriber::with_default(capture.clone(), || {
+        let stream = TcpStream::connect(sink.address()).unwrap();
+        let mut client = smtp_blocking::Client::new(stream, config());
+        client.set_tls_config(sink.certificate_authority().client_config().unwrap());
+        client.auth(&mut Plain::new("", USER, "wrong-horse", "localhost")).unwrap_err();
+    });
+    let lines = capture.lines(any);
+    let warning = "  WARN in smtp.session: authentication refused code=535 enhanced=5.7.8 mechanism=PLAIN";
+    assert!(lines.iter().any(|line| line == warning), "{lines:#?}");
+    assert_eq!(capture.values("auth.mechanism"), [""; 0]);
+    assert!(!lines.iter().any(|line| line.contains("wrong-horse") || line.contains("words code=535")));
+}
+
+#[test]
+fn messages_in_flight_together_have_a_span_each() {
+    const TO: [&str; 4] =
+        ["first@example.net", "spam-trap@example.net", "second@example.net", "nobody@example.net"];
+    let each = |field| {
+        let values = |capture: &Capture| capture.values(field);
+        let capture = Capture::new(Level::INFO);
+        let sink = sink();
+        tracing::subscriber::with_default(capture.clone(), || {
+            let stream = TcpStream::connect(sink.address()).unwrap();
+            let mut client = smtp_blocking::Client::new(stream, config());
+            client.set_tls_config(sink.certificate_authority().client_config().unwrap());
+            client.auth(&mut plain()).unwrap();
+            assert_eq!(client.send_all(TO.map(|path| (to(&[path]), MESSAGE))).count(), 4);
+        });
+        let blocking = values(&capture);
+        let capture = Capture::new(Level::INFO);
+        let sink = self::sink();
+        tracing::subscriber::with_default(capture.clone(), || {
+            runtime().block_on(async {
+                let stream = tokio::net::TcpStream::connect(sink.address()).await.unwrap();
+                let mut client = smtp_tokio::Client::new(stream, config());
+                client.set_tls_config(sink.certificate_authority().client_config().unwrap());
+                client.auth(&mut plain()).await.unwrap();
+                let mut batch = client.send_all(TO.map(|path| (to(&[path]), MESSAGE)));
+                while batch.next().await.is_some() {}
+            });
+        });
+        assert_eq!(values(&capture), blocking);
+        assert_eq!(capture.open(), 0);
+        blocking
+    };
+    assert_eq!(each("message"), ["0", "1", "2", "3"]);
+    assert_eq!(each("outcome"), ["accepted", "rejected", "accepted", "rejected"]);
+    assert_eq!(each("queue_id"), ["SINK000001", "SINK000002"]);
+}
+
+#[test]
+fn a_message_that_is_given_up_is_abandoned() {
+    let capture = Capture::new(Level::WARN);
+    let all = Capture::new(Level::INFO);
+    let sink = sink();
+    tracing::subscriber::with_default(all.clone(), || {
+        let stream = TcpStream::connect(sink.address()).unwrap();
+        let mut client = smtp_blocking::Client::new(stream, config());
+        client.set_tls_config(sink.certificate_authority().client_config().unwrap());
+        client.auth(&mut plain()).unwrap();
+        client.mail(&"sender@example.org".parse().unwrap()).unwrap();
+        client.rcpt(&"first@example.net".parse().unwrap()).unwrap();
+        drop(client.data().unwrap());
+    });
+    assert_eq!(all.values("outcome"), ["abandoned"]);
+    let all = Capture::new(Level::INFO);
+    tracing::subscriber::with_default(all.clone(), || {
+        runtime().block_on(async {
+            let stream = tokio::net::TcpStream::connect(sink.address()).await.unwrap();
+            let mut client = smtp_tokio::Client::new(stream, config());
+            client.set_tls_config(sink.certificate_authority().client_config().unwrap());
+            let (envelope, waiting) = (to(&["first@example.net"]), Duration::ZERO);
+            tokio::time::timeout(waiting, client.send(&envelope, MESSAGE)).await.unwrap_err();
+        });
+    });
+    assert_eq!(all.values("outcome"), ["abandoned"]);
+    // Without the level of the spans there is no session to speak of, and nothing is heard of replies.
+    tracing::subscriber::with_default(capture.clone(), || {
+        let client = smtp_blocking::Client::new(TcpStream::connect(sink.address()).unwrap(), config());
+        assert!(!client.connection().has_transcript());
+    });
+    assert_eq!(capture.lines(any), [""; 0]);
+}
+
+#[test]
+fn a_message_written_by_hand_has_a_span_without_recipients() {
+    let capture = Capture::new(Level::INFO);
+    let sink = Sink::builder().start().unwrap();
+    tracing::subscriber::with_default(capture.clone(), || {
+        let stream = TcpStream::connect(sink.address()).unwrap();
+        let mut client = smtp_blocking::Client::new(stream, config().tls(TlsPolicy::None));
+        client.mail(&"sender@example.org".parse().unwrap()).unwrap();
+        client.rcpt(&"first@example.net".parse().unwrap()).unwrap();
+        let mut data = client.data().unwrap();
+        data.write_all(MESSAGE).unwrap();
+        data.finish().unwrap();
+    });
+    assert_eq!(
+        capture.lines(is_certain)[1..],
+        [
+            "smtp.message (INFO, in smtp.session) code=250 enhanced=2.0.0 message=0 octets=40 outcome=accepted \
+          queue_id=SINK000001"
+        ]
+    );
+    assert_eq!(capture.values("tls.version"), [""; 0]);
+}
+
+#[test]
+fn a_transcript_of_the_callers_is_heard_beside_it() {
+    let capture = Capture::new(Level::DEBUG);
+    let sink = sink();
+    let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let hook = heard.clone();
+    tracing::subscriber::with_default(capture.clone(), || {
+        let mut client = smtp_blocking::Client::new(TcpStream::connect(sink.address()).unwrap(), config());
+        client.set_transcript(move |entry| hook.lock().unwrap().push((entry.to_string(), entry.time())));
+        client.set_tls_config(sink.certificate_authority().client_config().unwrap());
+        client.auth(&mut plain()).unwrap();
+    });
+    let heard = heard.lock().unwrap();
+    assert!(heard[0].0.starts_with("S: 220 "), "{heard:?}");
+    assert!(heard.iter().all(|(_, time)| time.is_some()));
+    assert!(heard.is_sorted_by_key(|(_, time)| *time));
+    let replies = capture.lines(any).iter().filter(|line| line.contains(": reply")).count();
+    assert_eq!(replies, heard.iter().filter(|(line, _)| line.starts_with("S: ")).count());
+}
