@@ -1,0 +1,323 @@
+//! A server written as one line: `smtps://alice:secret@mail.example.org`.
+//!
+//! [`ServerUrl`] is what a program keeps in its configuration for everything that takes it to a session: protocol, TLS,
+//! host, port, user, password. It follows RFC 3986 and takes nothing that it does not know: what is not understood is an
+//! error that says where, and what would be. The password is never shown, neither by `Debug` nor by an error.
+
+mod error;
+mod part;
+
+use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
+
+use alloc::string::String;
+
+pub use error::{UrlError, UrlErrorKind};
+
+use crate::connection::{Config, Protocol, TlsPolicy};
+use crate::sasl::{Credentials, Need, Secret, known_mechanism};
+use error::UrlErrorKind as Kind;
+use part::Part;
+
+/// A server, how to speak to it, and with which credentials.
+///
+/// ```text
+/// scheme://[user:password@]host[:port][?option=value[&option=value]]
+/// ```
+///
+/// | scheme | protocol | TLS | port, if none is given |
+/// |---|---|---|---|
+/// | `smtp` | SMTP | STARTTLS, required | 587 |
+/// | `smtps` | SMTP | from the first octet | 465 |
+/// | `lmtp` | LMTP | STARTTLS, required | 24 |
+///
+/// [`Config::default_port`] tells why these ports.
+///
+/// | option | values | |
+/// |---|---|---|
+/// | `tls` | `required`, `opportunistic`, `none` | a [`TlsPolicy`]; an `smtps` URL takes only `required` |
+/// | `auth` | a mechanism, in any case | the only one that is used: [`Credentials::only`]. Without it, the strongest that the server offers |
+///
+/// User and password are percent-encoded: of `: / ? # [ ] @ %`, white space and control characters each octet is written
+/// `%` and two hexadecimal digits. The password may be of any octets, the user is UTF-8. With `auth=XOAUTH2` or
+/// `auth=OAUTHBEARER` the password is the token; `auth=EXTERNAL` and `auth=ANONYMOUS` take no password, and a user only if
+/// there is an identity or a trace to tell.
+///
+/// The host is a domain in ASCII (internationalised ones as `xn--`), an IPv4 address, or an IPv6 address in brackets. A
+/// single slash may follow it, a path may not.
+///
+/// ```
+/// use smtp_proto::connection::TlsPolicy;
+/// use smtp_proto::url::{ServerUrl, UrlErrorKind};
+///
+/// let url: ServerUrl = "smtps://alice:p%40ss@mail.example.org?auth=plain".parse()?;
+/// assert_eq!((url.config().host(), url.port()), ("mail.example.org", 465));
+/// assert_eq!(url.config().tls_policy(), TlsPolicy::Implicit);
+/// assert!(url.credentials().is_some());
+/// assert!(!format!("{url:?}").contains("p@ss"));
+///
+/// let error = "smtp://mail.example.org?tls=yes".parse::<ServerUrl>().unwrap_err();
+/// assert_eq!(*error.kind(), UrlErrorKind::TlsValue);
+/// assert_eq!(
+///     error.to_string(),
+///     "the option `tls` is one of `required`, `opportunistic` and `none` (octet 28 of the URL)",
+/// );
+/// # Ok::<(), smtp_proto::url::UrlError>(())
+/// ```
+#[derive(Clone)]
+pub struct ServerUrl {
+    config: Config,
+    port: Option<u16>,
+    credentials: Option<Credentials>,
+}
+
+impl ServerUrl {
+    /// The settings of a connection to the server: host, protocol and TLS policy; everything else has its default.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The port, be it given or [the default](Config::default_port).
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(self.config.default_port())
+    }
+
+    /// What to log in with, if there is a user, or a mechanism that can do without.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    /// The settings, the port if one was given, and the credentials.
+    #[must_use]
+    pub fn into_parts(self) -> (Config, Option<u16>, Option<Credentials>) {
+        (self.config, self.port, self.credentials)
+    }
+}
+
+impl FromStr for ServerUrl {
+    type Err = UrlError;
+
+    fn from_str(url: &str) -> Result<Self, UrlError> {
+        let whole = Part::new(url);
+        if let Some(fault) = whole.find(|c| c.is_control() || c.is_whitespace()) {
+            return Err(fault.error(Kind::Character));
+        }
+        let (scheme, rest) = whole.split_once("://").ok_or(whole.error(Kind::MissingScheme))?;
+        let scheme = Scheme::of(scheme)?;
+        let (authority, tail) = rest.split_before(&['/', '?', '#']);
+        // A password with one of these in it, and no `%`, is torn apart here: say so before any of it is looked at.
+        if tail.text.contains('@') {
+            return Err(tail.error(Kind::Unencoded));
+        }
+        let (user, server) = match authority.split_once("@") {
+            Some((user, server)) => (Some(user), server),
+            None => (None, authority),
+        };
+        if let Some(second) = server.find(|c| c == '@') {
+            return Err(second.error(Kind::Unencoded));
+        }
+        let (host, port) = host_and_port(server)?;
+        let options = Options::of(tail)?;
+
+        let mut config = Config::new(host).tls(scheme.tls(&options)?);
+        if let Scheme::Lmtp = scheme {
+            config = config.protocol(Protocol::Lmtp);
+        }
+        Ok(Self { config, port, credentials: credentials(user, options.auth)? })
+    }
+}
+
+impl fmt::Debug for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerUrl")
+            .field("host", &self.config.host())
+            .field("port", &self.port())
+            .field("tls", &self.config.tls_policy())
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Scheme {
+    Smtp,
+    Smtps,
+    Lmtp,
+}
+
+impl Scheme {
+    fn of(part: Part<'_>) -> Result<Self, UrlError> {
+        let is = |name: &str| part.text.eq_ignore_ascii_case(name);
+        match () {
+            () if is("smtp") => Ok(Self::Smtp),
+            () if is("smtps") => Ok(Self::Smtps),
+            () if is("lmtp") => Ok(Self::Lmtp),
+            () => Err(part.error(Kind::UnknownScheme)),
+        }
+    }
+
+    fn tls(self, options: &Options<'_>) -> Result<TlsPolicy, UrlError> {
+        match (self, options.tls) {
+            (Self::Smtps, None | Some((_, TlsPolicy::Required))) => Ok(TlsPolicy::Implicit),
+            (Self::Smtps, Some((value, _))) => Err(value.error(Kind::TlsContradiction)),
+            (Self::Smtp | Self::Lmtp, None) => Ok(TlsPolicy::Required),
+            (Self::Smtp | Self::Lmtp, Some((_, policy))) => Ok(policy),
+        }
+    }
+}
+
+fn host_and_port(server: Part<'_>) -> Result<(&str, Option<u16>), UrlError> {
+    let (host, port) = match server.strip_prefix('[') {
+        Some(literal) => {
+            let (address, rest) = literal.split_once("]").ok_or(server.error(Kind::Host))?;
+            address.text.parse::<Ipv6Addr>().map_err(|_| address.error(Kind::Host))?;
+            match (rest.text.is_empty(), rest.strip_prefix(':')) {
+                (true, _) => (address, None),
+                (false, Some(port)) => (address, Some(port)),
+                (false, None) => return Err(rest.error(Kind::Host)),
+            }
+        }
+        None => {
+            let (host, port) = match server.split_once(":") {
+                // An IPv6 address without brackets.
+                Some((_, port)) if port.text.contains(':') => return Err(server.error(Kind::Host)),
+                Some((host, port)) => (host, Some(port)),
+                None => (server, None),
+            };
+            check_name(host)?;
+            (host, port)
+        }
+    };
+    let port = match port {
+        None => None,
+        Some(port) => {
+            let digits = port.text.bytes().all(|octet| octet.is_ascii_digit());
+            let number = port.text.parse().ok().filter(|&number: &u16| digits && number != 0);
+            Some(number.ok_or(port.error(Kind::Port))?)
+        }
+    };
+    Ok((host.text, port))
+}
+
+/// A domain, as name services take it: of underscores, too, which are no part of mail domains; or an IPv4 address.
+fn check_name(host: Part<'_>) -> Result<(), UrlError> {
+    if host.text.is_empty() {
+        return Err(host.error(Kind::EmptyHost));
+    }
+    if let Some(fault) = host.find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))) {
+        return Err(fault.error(Kind::Host));
+    }
+    let labels = host.text.strip_suffix('.').unwrap_or(host.text);
+    let fits = |label: &str| (1..=63).contains(&label.len());
+    // What looks like an IPv4 address and is none, `127.1`, is one to some resolvers.
+    let is_number = labels.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    let is_address = host.text.parse::<Ipv4Addr>().is_ok();
+    match labels.split('.').all(fits) && labels.len() <= 253 && (is_address || !is_number) {
+        true => Ok(()),
+        false => Err(host.error(Kind::Host)),
+    }
+}
+
+/// What follows host and port.
+#[derive(Default)]
+struct Options<'u> {
+    tls: Option<(Part<'u>, TlsPolicy)>,
+    auth: Option<(Part<'u>, &'static str, Need)>,
+}
+
+impl<'u> Options<'u> {
+    fn of(tail: Part<'u>) -> Result<Self, UrlError> {
+        let (path, query) = tail.split_before(&['?', '#']);
+        if !matches!(path.text, "" | "/") {
+            return Err(path.error(Kind::Path));
+        }
+        if let Some(fragment) = query.find(|c| c == '#') {
+            return Err(fragment.error(Kind::Fragment));
+        }
+        let mut options = Self::default();
+        let mut rest = query.strip_prefix('?').filter(|query| !query.text.is_empty());
+        while let Some(part) = rest {
+            let (option, others) = match part.split_once("&") {
+                Some((option, others)) => (option, Some(others)),
+                None => (part, None),
+            };
+            options.set(option)?;
+            rest = others;
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, option: Part<'u>) -> Result<(), UrlError> {
+        let (name, value) = option.split_once("=").unwrap_or((option, option.end()));
+        let first = match name.text {
+            "tls" => self.tls.replace((value, tls_policy(value)?)).is_none(),
+            "auth" => {
+                let (mechanism, need) = mechanism(value)?;
+                self.auth.replace((value, mechanism, need)).is_none()
+            }
+            _ => return Err(name.error(Kind::UnknownOption(name.text.into()))),
+        };
+        match first {
+            true => Ok(()),
+            false if name.text == "tls" => Err(name.error(Kind::RepeatedOption("tls"))),
+            false => Err(name.error(Kind::RepeatedOption("auth"))),
+        }
+    }
+}
+
+fn tls_policy(value: Part<'_>) -> Result<TlsPolicy, UrlError> {
+    match value.text {
+        "required" => Ok(TlsPolicy::Required),
+        "opportunistic" => Ok(TlsPolicy::Opportunistic),
+        "none" => Ok(TlsPolicy::None),
+        _ => Err(value.error(Kind::TlsValue)),
+    }
+}
+
+fn mechanism(value: Part<'_>) -> Result<(&'static str, Need), UrlError> {
+    let (name, need) = known_mechanism(value.text).ok_or(value.error(Kind::UnknownMechanism))?;
+    match name.starts_with("SCRAM-") && !cfg!(feature = "scram") {
+        true => Err(value.error(Kind::MechanismNotBuilt(name))),
+        false => Ok((name, need)),
+    }
+}
+
+fn credentials(
+    user: Option<Part<'_>>,
+    auth: Option<(Part<'_>, &'static str, Need)>,
+) -> Result<Option<Credentials>, UrlError> {
+    let (user, password) = match user.map(|user| (user.split_once(":"), user)) {
+        None => (None, None),
+        Some((Some((user, password)), _)) => (Some(user), Some(password)),
+        Some((None, user)) => (Some(user), None),
+    };
+    let decoded_user = match user {
+        None => None,
+        Some(user) if user.text.is_empty() => return Err(user.error(Kind::EmptyUser)),
+        Some(user) => Some(String::from_utf8(user.decoded()?).map_err(|_| user.error(Kind::UserNotUtf8))?),
+    };
+    let identity = decoded_user.as_deref().unwrap_or_default();
+    let secret = || match (user, password) {
+        (Some(_), Some(password)) if !password.text.is_empty() => Ok(Secret::new(password.decoded()?)),
+        (Some(user), _) => Err(user.end().error(Kind::MissingPassword)),
+        (None, _) => Err(auth.map_or(Part::new(""), |(value, ..)| value).error(Kind::MissingUser)),
+    };
+    let credentials = match auth {
+        None if user.is_none() => return Ok(None),
+        None | Some((_, _, Need::Password)) => Credentials::password(identity, secret()?),
+        Some((_, _, Need::Token)) => Credentials::token(identity, secret()?),
+        Some((_, _, Need::External | Need::Anonymous)) if password.is_some() => {
+            return Err(password.map_or(Part::new(""), |password| password).error(Kind::NeedlessPassword));
+        }
+        Some((_, _, Need::External)) => Credentials::external(identity),
+        Some((_, _, Need::Anonymous)) => Credentials::anonymous(identity),
+    };
+    Ok(Some(match auth {
+        Some((_, name, _)) => credentials.only(name),
+        None => credentials,
+    }))
+}
