@@ -52,7 +52,9 @@
 )]
 
 mod batch;
+mod builder;
 mod client;
+mod connect;
 mod data;
 mod error;
 mod job;
@@ -65,9 +67,10 @@ mod tls;
 mod transport;
 
 pub use batch::SendAll;
+pub use builder::ClientBuilder;
 pub use client::{Client, send_mail};
 pub use data::DataWriter;
-pub use error::{Error, SendError};
+pub use error::{Attempt, Error, SendError};
 #[cfg(feature = "scram")]
 pub use login::scram_nonce;
 pub use message::Message;

@@ -32,22 +32,26 @@
 mod batch;
 #[cfg(feature = "rustls")]
 mod below;
+mod builder;
 mod client;
+mod connect;
 mod data;
 mod error;
 mod job;
 mod login;
 mod message;
 mod pump;
+mod race;
 mod stream;
 #[cfg(feature = "rustls")]
 mod tls;
 mod transport;
 
 pub use batch::SendAll;
+pub use builder::ClientBuilder;
 pub use client::{Client, send_mail};
 pub use data::DataWriter;
-pub use error::{Error, SendError};
+pub use error::{Attempt, Error, SendError};
 #[cfg(feature = "scram")]
 pub use login::scram_nonce;
 pub use message::Message;
