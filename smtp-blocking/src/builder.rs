@@ -1,5 +1,6 @@
 //! [`ClientBuilder`]: everything that there is to say about a server, and then a session with it.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 #[cfg(feature = "rustls")]
@@ -49,7 +50,7 @@ use crate::{Client, Error, Stream};
 ///
 /// TLS is required unless [`tls`](Self::tls) says otherwise, and the port is [`Config::default_port`]. A setting that
 /// has no method here is one of [`Config`], from which a builder is made as well.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientBuilder {
     config: Config,
     port: Option<u16>,
@@ -263,5 +264,16 @@ impl From<ServerUrl> for ClientBuilder {
     fn from(url: ServerUrl) -> Self {
         let (config, port, credentials) = url.into_parts();
         Self { port, credentials, ..config.into() }
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("config", &self.config)
+            .field("port", &self.port)
+            .field("credentials", &self.credentials)
+            .field("local_address", &self.local_address)
+            .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,8 @@
 //! SMTP over blocking streams: a thin adapter of [`smtp_proto`].
 //!
 //! Every decision about the protocol is the core's; this crate moves octets, does the TLS handshake and keeps
-//! the deadlines. See [`Client`] for a session step by step, and [`send_mail`] for one message in one call.
+//! the deadlines. See [`ClientBuilder`] for the way in, by a URL or call by call, [`Client`] for a session step by step,
+//! and [`send_mail`] for one message in one call.
 //!
 //! # Coming from Go's `net/smtp`
 //!

@@ -138,10 +138,10 @@ impl fmt::Display for UrlErrorKind {
                 f.write_str("the option `auth` is one of ")?;
                 let mut names = mechanism_names();
                 let last = names.next_back().unwrap_or_default();
-                for name in names {
-                    write!(f, "{name}, ")?;
+                for (n, name) in names.enumerate() {
+                    write!(f, "{}{name}", if n == 0 { "" } else { ", " })?;
                 }
-                return write!(f, "and {last}");
+                return write!(f, " and {last}");
             }
             Self::MechanismNotBuilt(name) => {
                 return write!(f, "{name} is not in this program: it takes the feature `scram`");

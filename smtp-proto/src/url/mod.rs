@@ -321,3 +321,17 @@ fn credentials(
         None => credentials,
     }))
 }
+
+#[cfg(all(test, not(feature = "scram")))]
+mod tests {
+    use super::{ServerUrl, UrlErrorKind};
+
+    #[test]
+    fn a_mechanism_that_was_not_built_is_told_from_an_unknown_one() {
+        let error = "smtp://a:b@h?auth=scram-sha-256".parse::<ServerUrl>().unwrap_err();
+        assert_eq!(*error.kind(), UrlErrorKind::MechanismNotBuilt("SCRAM-SHA-256"));
+        let error = "smtp://a:b@h?auth=GSSAPI".parse::<ServerUrl>().unwrap_err();
+        assert_eq!(*error.kind(), UrlErrorKind::UnknownMechanism);
+        assert!(!std::format!("{error}").contains("SCRAM"), "what cannot be chosen is not proposed");
+    }
+}

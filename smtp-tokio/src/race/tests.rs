@@ -112,7 +112,7 @@ async fn who_answers_in_time_is_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_address_costs_a_quarter_of_a_second() {
+async fn x14_a_silent_address_costs_a_quarter_of_a_second() {
     let network = Network::new(&[(v6(1), Nothing), (v6(2), Nothing), (v4(1), Connects(10))]);
     assert_eq!(network.run(&mut network.race()).await, Some((v4(1), 260)));
     assert_eq!(network.begun(), [(0, v6(1)), (250, v4(1))]);
@@ -162,7 +162,7 @@ async fn who_was_broken_off_has_another_chance_if_the_winner_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_race_given_up_leaves_nothing_behind() {
+async fn x14_a_race_given_up_leaves_nothing_behind() {
     let network = Network::new(&[(v6(1), Nothing), (v4(1), Nothing)]);
     let mut race = network.race();
     let won = tokio::time::timeout(Duration::from_secs(3), network.run(&mut race)).await;
