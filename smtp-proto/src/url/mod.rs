@@ -149,15 +149,13 @@ enum Scheme {
     Lmtp,
 }
 
+const SCHEMES: [(&str, Scheme); 3] =
+    [("smtp", Scheme::Smtp), ("smtps", Scheme::Smtps), ("lmtp", Scheme::Lmtp)];
+
 impl Scheme {
     fn of(part: Part<'_>) -> Result<Self, UrlError> {
-        let is = |name: &str| part.text.eq_ignore_ascii_case(name);
-        match () {
-            () if is("smtp") => Ok(Self::Smtp),
-            () if is("smtps") => Ok(Self::Smtps),
-            () if is("lmtp") => Ok(Self::Lmtp),
-            () => Err(part.error(Kind::UnknownScheme)),
-        }
+        let known = SCHEMES.into_iter().find(|(name, _)| part.text.eq_ignore_ascii_case(name));
+        known.map(|(_, scheme)| scheme).ok_or(part.error(Kind::UnknownScheme))
     }
 
     fn tls(self, options: &Options<'_>) -> Result<TlsPolicy, UrlError> {
@@ -226,7 +224,15 @@ fn check_name(host: Part<'_>) -> Result<(), UrlError> {
 #[derive(Default)]
 struct Options<'u> {
     tls: Option<(Part<'u>, TlsPolicy)>,
-    auth: Option<(Part<'u>, &'static str, Need)>,
+    auth: Option<Auth<'u>>,
+}
+
+/// The only mechanism that is to be used.
+#[derive(Clone, Copy)]
+struct Auth<'u> {
+    value: Part<'u>,
+    name: &'static str,
+    need: Need,
 }
 
 impl<'u> Options<'u> {
@@ -253,19 +259,12 @@ impl<'u> Options<'u> {
 
     fn set(&mut self, option: Part<'u>) -> Result<(), UrlError> {
         let (name, value) = option.split_once("=").unwrap_or((option, option.end()));
-        let first = match name.text {
-            "tls" => self.tls.replace((value, tls_policy(value)?)).is_none(),
-            "auth" => {
-                let (mechanism, need) = mechanism(value)?;
-                self.auth.replace((value, mechanism, need)).is_none()
-            }
+        let (known, is_repeated) = match name.text {
+            "tls" => ("tls", self.tls.replace((value, tls_policy(value)?)).is_some()),
+            "auth" => ("auth", self.auth.replace(Auth::of(value)?).is_some()),
             _ => return Err(name.error(Kind::UnknownOption(name.text.into()))),
         };
-        match first {
-            true => Ok(()),
-            false if name.text == "tls" => Err(name.error(Kind::RepeatedOption("tls"))),
-            false => Err(name.error(Kind::RepeatedOption("auth"))),
-        }
+        if is_repeated { Err(name.error(Kind::RepeatedOption(known))) } else { Ok(()) }
     }
 }
 
@@ -278,48 +277,56 @@ fn tls_policy(value: Part<'_>) -> Result<TlsPolicy, UrlError> {
     }
 }
 
-fn mechanism(value: Part<'_>) -> Result<(&'static str, Need), UrlError> {
-    let (name, need) = known_mechanism(value.text).ok_or(value.error(Kind::UnknownMechanism))?;
-    match name.starts_with("SCRAM-") && !cfg!(feature = "scram") {
-        true => Err(value.error(Kind::MechanismNotBuilt(name))),
-        false => Ok((name, need)),
+impl<'u> Auth<'u> {
+    fn of(value: Part<'u>) -> Result<Self, UrlError> {
+        let (name, need) = known_mechanism(value.text).ok_or(value.error(Kind::UnknownMechanism))?;
+        match name.starts_with("SCRAM-") && !cfg!(feature = "scram") {
+            true => Err(value.error(Kind::MechanismNotBuilt(name))),
+            false => Ok(Self { value, name, need }),
+        }
     }
 }
 
-fn credentials(
-    user: Option<Part<'_>>,
-    auth: Option<(Part<'_>, &'static str, Need)>,
-) -> Result<Option<Credentials>, UrlError> {
-    let (user, password) = match user.map(|user| (user.split_once(":"), user)) {
-        None => (None, None),
-        Some((Some((user, password)), _)) => (Some(user), Some(password)),
-        Some((None, user)) => (Some(user), None),
-    };
-    let decoded_user = match user {
-        None => None,
-        Some(user) if user.text.is_empty() => return Err(user.error(Kind::EmptyUser)),
-        Some(user) => Some(String::from_utf8(user.decoded()?).map_err(|_| user.error(Kind::UserNotUtf8))?),
-    };
-    let identity = decoded_user.as_deref().unwrap_or_default();
-    let secret = || match (user, password) {
-        (Some(_), Some(password)) if !password.text.is_empty() => Ok(Secret::new(password.decoded()?)),
-        (Some(user), _) => Err(user.end().error(Kind::MissingPassword)),
-        (None, _) => Err(auth.map_or(Part::new(""), |(value, ..)| value).error(Kind::MissingUser)),
-    };
-    let credentials = match auth {
-        None if user.is_none() => return Ok(None),
-        None | Some((_, _, Need::Password)) => Credentials::password(identity, secret()?),
-        Some((_, _, Need::Token)) => Credentials::token(identity, secret()?),
-        Some((_, _, Need::External | Need::Anonymous)) if password.is_some() => {
-            return Err(password.map_or(Part::new(""), |password| password).error(Kind::NeedlessPassword));
+fn credentials(user: Option<Part<'_>>, auth: Option<Auth<'_>>) -> Result<Option<Credentials>, UrlError> {
+    let credentials = match auth.map_or(Need::Password, |auth| auth.need) {
+        need @ (Need::Password | Need::Token) => {
+            let Some(user) = user else {
+                return auth.map_or(Ok(None), |auth| Err(auth.value.error(Kind::MissingUser)));
+            };
+            let (user, password) = user.split_once(":").unwrap_or((user, user.end()));
+            let name = text(user)?;
+            if password.text.is_empty() {
+                return Err(user.end().error(Kind::MissingPassword));
+            }
+            let secret = Secret::new(password.decoded()?);
+            match need {
+                Need::Token => Credentials::token(&name, secret),
+                _ => Credentials::password(&name, secret),
+            }
         }
-        Some((_, _, Need::External)) => Credentials::external(identity),
-        Some((_, _, Need::Anonymous)) => Credentials::anonymous(identity),
+        need @ (Need::External | Need::Anonymous) => {
+            if let Some((_, password)) = user.and_then(|user| user.split_once(":")) {
+                return Err(password.error(Kind::NeedlessPassword));
+            }
+            let identity = user.map(text).transpose()?.unwrap_or_default();
+            match need {
+                Need::External => Credentials::external(&identity),
+                _ => Credentials::anonymous(&identity),
+            }
+        }
     };
     Ok(Some(match auth {
-        Some((_, name, _)) => credentials.only(name),
+        Some(auth) => credentials.only(auth.name),
         None => credentials,
     }))
+}
+
+/// The user, decoded.
+fn text(user: Part<'_>) -> Result<String, UrlError> {
+    match user.text.is_empty() {
+        true => Err(user.error(Kind::EmptyUser)),
+        false => String::from_utf8(user.decoded()?).map_err(|_| user.error(Kind::UserNotUtf8)),
+    }
 }
 
 #[cfg(all(test, not(feature = "scram")))]
