@@ -46,7 +46,8 @@ use crate::{ClientBuilder, Error, Message, SendError, Stream};
 /// ```no_run
 /// # async fn example(client: &mut smtp_tokio::Client, envelope: &smtp_proto::flow::Envelope) {
 /// # let message = b"";
-/// ///
+/// use std::time::Duration;
+///
 /// match tokio::time::timeout(Duration::from_secs(60), client.send(envelope, message)).await {
 ///     Ok(Ok(delivery)) => println!("accepted: {}", delivery.reply),
 ///     Ok(Err(error)) => println!("{error}"),
