@@ -46,6 +46,11 @@ fn each_scheme_has_its_protocol_its_tls_and_its_port() {
         assert_eq!((server.config().tls_policy(), server.port()), (tls, port), "{url}");
         assert!(server.credentials().is_none(), "{url}");
     }
+    let shown = format!("{:?}", parse("smtps://alice:secret@mail.example"));
+    assert_eq!(
+        shown,
+        r#"ServerUrl { host: "mail.example", port: 465, tls: Implicit, credentials: Some(Credentials { .. }), .. }"#
+    );
     // The port that was not given follows what is set later.
     assert!(parse("smtp://h").into_parts().1.is_none());
     assert_eq!(Config::new("h").protocol(Protocol::Lmtp).tls(TlsPolicy::Implicit).default_port(), 24);
@@ -211,6 +216,7 @@ fn each_fault_is_told_in_full_and_with_its_place() {
         ("smtp://192.0.2.256", HOST, 7),
         ("smtp://2130706433", HOST, 7),
         ("smtp://2001:db8::1", HOST, 7),
+        ("smtp://fe80::1", HOST, 7),
         ("smtp://[2001:db8::1", HOST, 7),
         ("smtp://[192.0.2.1]", HOST, 8),
         ("smtp://[fe80::1%25eth0]", HOST, 8),
