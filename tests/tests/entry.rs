@@ -296,6 +296,19 @@ fn each_address_and_its_failure_are_told() {
 }
 
 #[test]
+fn an_address_of_another_family_that_fails_is_no_obstacle() {
+    for is_tokio in [false, true] {
+        let (good, _heard) = speak(&["220 hi"]);
+        let other = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, good.port()));
+        let addresses = &[other, good][..];
+        match is_tokio {
+            true => drop(run(async { smtp_tokio::Client::connect(addresses, clear()).await.unwrap() })),
+            false => drop(smtp_blocking::Client::connect(addresses, clear()).unwrap()),
+        }
+    }
+}
+
+#[test]
 fn of_many_addresses_the_first_and_the_last_are_told() {
     let no_one = refused();
     for is_tokio in [false, true] {

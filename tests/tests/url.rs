@@ -34,6 +34,7 @@ fn each_scheme_has_its_protocol_its_tls_and_its_port() {
         ("smtp://mail.example:65535?tls=none", false, None, 65535),
         ("smtps://mail.example", false, Implicit, 465),
         ("smtps://mail.example?tls=required", false, Implicit, 465),
+        ("smtps://mail.example:465", false, Implicit, 465),
         ("smtps://mail.example:2465", false, Implicit, 2465),
         ("lmtp://mail.example", true, Required, 24),
         ("lmtp://mail.example?tls=none", true, None, 24),
@@ -159,9 +160,10 @@ const NEEDLESS: &str = "a password, which the mechanism of the option `auth` doe
 const HOST: &str =
     "the host is a domain in ASCII, an IPv4 address, or an IPv6 address in brackets, and `:port` may follow";
 const PORT: &str = "the port is a number from 1 to 65535";
+const IMPLICIT: &str = "port 465 is for TLS from the first octet, and the scheme for that is `smtps`";
 const PATH: &str = "a path; behind the host come `:port` and `?option=value`, and nothing else";
 const FRAGMENT: &str = "a fragment; a `#` in a user or a password is written %23";
-const TLS: &str = "the option `tls` is one of `required`, `opportunistic` and `none`";
+const TLS: &str = "the option `tls` is one of `required`, `opportunistic` and `none`; for TLS from the first octet the scheme is `smtps`";
 const CONTRADICTION: &str = "`smtps` is TLS from the first octet; its option `tls` is `required` or left out, and clear text is for `smtp`";
 const AUTH: &str = "the option `auth` is one of EXTERNAL, SCRAM-SHA-256-PLUS, SCRAM-SHA-256, OAUTHBEARER, XOAUTH2, CRAM-MD5, PLAIN, LOGIN and ANONYMOUS";
 
@@ -227,6 +229,8 @@ fn each_fault_is_told_in_full_and_with_its_place() {
         ("smtp://mail.example:+25", PORT, 20),
         ("smtp://mail.example:smtp", PORT, 20),
         ("smtp://[::1]:", PORT, 13),
+        ("smtp://mail.example:465", IMPLICIT, 20),
+        ("smtp://a:b@[::1]:0465?tls=none", IMPLICIT, 17),
         ("smtp://mail.example/inbox", PATH, 19),
         ("smtp://mail.example//", PATH, 19),
         ("smtp://mail.example/?tls=none#x", FRAGMENT, 29),
@@ -255,7 +259,7 @@ fn each_fault_is_told_in_full_and_with_its_place() {
         kinds.insert(format!("{:?}", std::mem::discriminant(error.kind())));
     }
     // All but `MechanismNotBuilt`: this program has them all.
-    assert_eq!(kinds.len(), 20, "not every kind of fault is in the table");
+    assert_eq!(kinds.len(), 21, "not every kind of fault is in the table");
     let not_built = UrlErrorKind::MechanismNotBuilt("SCRAM-SHA-256").to_string();
     assert_eq!(not_built, "SCRAM-SHA-256 is not in this program: it takes the feature `scram`");
 }

@@ -79,6 +79,8 @@ pub enum UrlErrorKind {
     Host,
     /// The port is not a number from 1 to 65535.
     Port,
+    /// Port 465 and the scheme `smtp`: the server there waits for a TLS handshake, and such a client for a greeting.
+    PortOfImplicitTls,
     /// There is a path behind the host.
     Path,
     /// There is a fragment.
@@ -123,6 +125,7 @@ impl fmt::Display for UrlErrorKind {
                 "the host is a domain in ASCII, an IPv4 address, or an IPv6 address in brackets, and `:port` may follow"
             }
             Self::Port => "the port is a number from 1 to 65535",
+            Self::PortOfImplicitTls => "port 465 is for TLS from the first octet, and the scheme for that is `smtps`",
             Self::Path => "a path; behind the host come `:port` and `?option=value`, and nothing else",
             Self::Fragment => "a fragment; a `#` in a user or a password is written %23",
             Self::UnknownOption(name) => {
@@ -130,7 +133,9 @@ impl fmt::Display for UrlErrorKind {
                 return write!(f, "there is no option `{name}`; the options are `tls` and `auth`");
             }
             Self::RepeatedOption(name) => return write!(f, "the option `{name}` is given twice"),
-            Self::TlsValue => "the option `tls` is one of `required`, `opportunistic` and `none`",
+            Self::TlsValue => {
+                "the option `tls` is one of `required`, `opportunistic` and `none`; for TLS from the first octet the scheme is `smtps`"
+            }
             Self::TlsContradiction => {
                 "`smtps` is TLS from the first octet; its option `tls` is `required` or left out, and clear text is for `smtp`"
             }

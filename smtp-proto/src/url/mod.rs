@@ -32,7 +32,8 @@ use part::Part;
 /// | `smtps` | SMTP | from the first octet | 465 |
 /// | `lmtp` | LMTP | STARTTLS, required | 24 |
 ///
-/// [`Config::default_port`] tells why these ports.
+/// [`Config::default_port`] tells why these ports. Of the others, 465 is refused to `smtp`, whose servers wait there for a
+/// handshake that does not come.
 ///
 /// | option | values | |
 /// |---|---|---|
@@ -45,7 +46,7 @@ use part::Part;
 /// there is an identity or a trace to tell.
 ///
 /// The host is a domain in ASCII (internationalised ones as `xn--`), an IPv4 address, or an IPv6 address in brackets. A
-/// single slash may follow it, a path may not.
+/// single slash may follow it, a path may not. A Unix socket has no URL: the adapters take it as a stream.
 ///
 /// ```
 /// use smtp_proto::connection::TlsPolicy;
@@ -61,7 +62,8 @@ use part::Part;
 /// assert_eq!(*error.kind(), UrlErrorKind::TlsValue);
 /// assert_eq!(
 ///     error.to_string(),
-///     "the option `tls` is one of `required`, `opportunistic` and `none` (octet 28 of the URL)",
+///     "the option `tls` is one of `required`, `opportunistic` and `none`; \
+///      for TLS from the first octet the scheme is `smtps` (octet 28 of the URL)",
 /// );
 /// # Ok::<(), smtp_proto::url::UrlError>(())
 /// ```
@@ -120,7 +122,7 @@ impl FromStr for ServerUrl {
         if let Some(second) = server.find(|c| c == '@') {
             return Err(second.error(Kind::Unencoded));
         }
-        let (host, port) = host_and_port(server)?;
+        let (host, port) = host_and_port(server, scheme)?;
         let options = Options::of(tail)?;
 
         let mut config = Config::new(host).tls(scheme.tls(&options)?);
@@ -168,7 +170,7 @@ impl Scheme {
     }
 }
 
-fn host_and_port(server: Part<'_>) -> Result<(&str, Option<u16>), UrlError> {
+fn host_and_port(server: Part<'_>, scheme: Scheme) -> Result<(&str, Option<u16>), UrlError> {
     let (host, port) = match server.strip_prefix('[') {
         Some(literal) => {
             let (address, rest) = literal.split_once("]").ok_or(server.error(Kind::Host))?;
@@ -194,8 +196,11 @@ fn host_and_port(server: Part<'_>) -> Result<(&str, Option<u16>), UrlError> {
         None => None,
         Some(port) => {
             let digits = port.text.bytes().all(|octet| octet.is_ascii_digit());
-            let number = port.text.parse().ok().filter(|&number: &u16| digits && number != 0);
-            Some(number.ok_or(port.error(Kind::Port))?)
+            match (port.text.parse(), scheme) {
+                (Ok(465), Scheme::Smtp) => return Err(port.error(Kind::PortOfImplicitTls)),
+                (Ok(number @ 1..), _) if digits => Some(number),
+                _ => return Err(port.error(Kind::Port)),
+            }
         }
     };
     Ok((host.text, port))
