@@ -1,10 +1,9 @@
 //! [`Client`]: the verbs, each one flow.
 
 use std::io::{self, BufRead};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{TcpStream, ToSocketAddrs};
 #[cfg(feature = "rustls")]
 use std::sync::Arc;
-use std::time::Duration;
 
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::command::{Command, DataCommand};
@@ -28,7 +27,7 @@ use crate::trace::Session;
 use crate::transport::Transport;
 #[cfg(feature = "rustls")]
 use crate::transport::Wait;
-use crate::{Error, Message, SendError, Stream};
+use crate::{ClientBuilder, Error, Message, SendError, Stream};
 
 /// An SMTP client on a blocking stream.
 ///
@@ -57,12 +56,20 @@ pub struct Client<S: Stream = TcpStream> {
 }
 
 impl Client<TcpStream> {
+    /// A builder of sessions with the server of this name: a domain or an IP address.
+    #[must_use]
+    pub fn builder(host: &str) -> ClientBuilder {
+        ClientBuilder::new(host)
+    }
+
     /// Connects over TCP: tries every address in turn until a server sends its greeting.
     ///
     /// # Errors
-    /// The last address's error; [`NotConnected`](smtp_proto::Error::NotConnected) if it was the transport's.
+    /// The last address's error, with those of the others ([`Error::earlier`]);
+    /// [`NotConnected`](smtp_proto::Error::NotConnected) if it was the transport's.
     pub fn connect(addresses: impl ToSocketAddrs, config: Config) -> Result<Self, Error> {
-        Self::connect_any(addresses, config, Client::new)
+        let found = addresses.to_socket_addrs().map_err(Error::not_connected)?.collect();
+        ClientBuilder::from(config).greeted(found)
     }
 
     /// Like [`connect`](Self::connect), with TLS settings of your own: other roots, a client certificate.
@@ -75,42 +82,8 @@ impl Client<TcpStream> {
         config: Config,
         tls: Arc<rustls::ClientConfig>,
     ) -> Result<Self, Error> {
-        Self::connect_any(addresses, config, |stream, config| {
-            let mut client = Client::new(stream, config);
-            client.set_tls_config(Arc::clone(&tls));
-            client
-        })
-    }
-
-    fn connect_any(
-        addresses: impl ToSocketAddrs,
-        config: Config,
-        client: impl Fn(TcpStream, Config) -> Self,
-    ) -> Result<Self, Error> {
-        let not_connected = |io| Error::new(smtp_proto::Error::NotConnected, Some(io));
-        let mut last = not_connected(io::Error::other("the name has no address"));
-        for address in addresses.to_socket_addrs().map_err(not_connected)? {
-            let connected = connect_within(config.get_timeouts().connect, &address)
-                .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
-                .map_err(not_connected);
-            let greeted = connected.and_then(|stream| {
-                let mut client = client(stream, config.clone());
-                client.run(&mut Open::greeting(), Source::None).map(|()| client)
-            });
-            match greeted {
-                Ok(client) => return Ok(client),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-}
-
-/// Connects; to have no time for it is to be out of time, which the standard library calls an invalid argument.
-fn connect_within(budget: Duration, address: &SocketAddr) -> io::Result<TcpStream> {
-    match budget.is_zero() {
-        true => Err(io::ErrorKind::TimedOut.into()),
-        false => TcpStream::connect_timeout(address, budget),
+        let found = addresses.to_socket_addrs().map_err(Error::not_connected)?.collect();
+        ClientBuilder::from(config).tls_config(tls).greeted(found)
     }
 }
 
@@ -524,6 +497,10 @@ impl<S: Stream> Client<S> {
     #[must_use]
     pub fn may_have_been_delivered(&self) -> bool {
         self.pump.connection.may_have_been_delivered()
+    }
+
+    pub(crate) fn greet(&mut self) -> Result<(), Error> {
+        self.run(&mut Open::greeting(), Source::None)
     }
 
     pub(crate) fn open(&mut self) -> Result<(), Error> {

@@ -1,35 +1,26 @@
 //! SMTP over blocking streams: a thin adapter of [`smtp_proto`].
 //!
 //! Every decision about the protocol is the core's; this crate moves octets, does the TLS handshake and keeps
-//! the deadlines. See [`Client`] for a session step by step, and [`send_mail`] for one message in one call.
+//! the deadlines. See [`ClientBuilder`] for the way in, by a URL or call by call, [`Client`] for a session step by step,
+//! and [`send_mail`] for one message in one call.
 //!
 //! [`Client::set_transcript`], [`Client::set_progress`], [`Client::counters`] and, with the feature `tracing`, spans and
 //! events show what goes on: [Watching](smtp_proto::guide::watching) lists it all.
 //!
-//! # Coming from Go's `net/smtp`
+//! Coming from Go's `net/smtp`, from lettre or from mail-send? [The guide](smtp_proto::guide) goes through them name by name.
 //!
-//! | `net/smtp` | here | what is different |
-//! |---|---|---|
-//! | `Dial(addr)` | [`Client::connect`] | every address is tried until a server greets; TLS is required unless the [`Config`] says otherwise |
-//! | `NewClient(conn, host)` | [`Client::new`] | any `Read + Write` that implements [`Stream`]; the greeting is read when first needed |
-//! | `Client.Hello` | [`Client::hello`] | takes a parsed [`ClientName`](smtp_proto::path::ClientName), as `mail` and `rcpt` take parsed paths; optional; the default name is the address literal of the local socket, not `localhost` |
-//! | `Client.StartTLS` | [`Client::start_tls`], [`Client::start_tls_with`] | under the default policy it happens by itself; octets behind the 220 are fatal |
-//! | `Client.TLSConnectionState` | [`Client::tls_state`] | |
-//! | `Client.Auth` | [`Client::auth`], [`Client::login`] | only mechanisms the server advertises; nothing is retried with another after 535 |
-//! | `Client.Verify` | [`Client::verify`] | returns the reply |
-//! | `Client.Mail` | [`Client::mail`], [`Client::mail_with`] | BODY=8BITMIME where offered; SMTPUTF8 only where the address needs it |
-//! | `Client.Rcpt` | [`Client::rcpt`], [`Client::rcpt_with`] | |
-//! | `Client.Data` | [`Client::data`] | 8-bit octets need the server's 8BITMIME, lone CR and LF become CRLF; [`DataWriter::finish`] commits and returns the reply with the queue id; dropping never commits |
-//! | `Client.Extension` | [`Client::extension`], [`Client::capabilities`] | |
-//! | `Client.Reset` | [`Client::reset`] | |
-//! | `Client.Noop` | [`Client::noop`] | |
-//! | `Client.Quit` | [`Client::quit`] | consumes the client; never fails after QUIT has left |
-//! | `Client.Close` | [`Client::close`], or drop | |
-//! | `Client.Text` | [`Client::command`] | one line, checked, its reply returned |
-//! | `SendMail` | [`send_mail`] | opportunistic STARTTLS and all-or-nothing, as there; [`Client::send`] gives one result a recipient |
-//! | `Auth`, `ServerInfo` | [`Mechanism`](smtp_proto::sasl::Mechanism), [`ServerInfo`](smtp_proto::sasl::ServerInfo) | the server is local by its *address*, not by its name |
-//! | `PlainAuth` | [`Plain`](smtp_proto::sasl::Plain) | |
-//! | `CRAMMD5Auth` | [`CramMd5`](smtp_proto::sasl::CramMd5) | |
+//! ```no_run
+//! use smtp_blocking::ClientBuilder;
+//! use smtp_blocking::smtp_proto::flow::Envelope;
+//!
+//! let server = ClientBuilder::from_url("smtps://alice:p%40ssword@mail.example.org")?;
+//! let envelope = Envelope::from_strs("alice@example.org", &["bob@example.net"])?;
+//! let mut client = server.connect()?; // TLS, and logged in
+//! let delivery = client.send(&envelope, b"Subject: hi\r\n\r\nHello!\r\n")?;
+//! println!("accepted as {:?}", delivery.queue_id());
+//! client.quit()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -55,7 +46,9 @@
 )]
 
 mod batch;
+mod builder;
 mod client;
+mod connect;
 mod data;
 mod error;
 mod job;
@@ -74,9 +67,10 @@ mod trace;
 mod transport;
 
 pub use batch::SendAll;
+pub use builder::ClientBuilder;
 pub use client::{Client, send_mail};
 pub use data::DataWriter;
-pub use error::{Error, SendError};
+pub use error::{Attempt, Error, SendError};
 #[cfg(feature = "scram")]
 pub use login::scram_nonce;
 pub use message::Message;

@@ -11,6 +11,7 @@
 //! | [Writing a flow](flow) | who has another job for a session |
 //! | [Testing your integration](testing) | everyone |
 //! | [Fuzzing](fuzzing) | fuzzers |
+//! | Moving from [`net/smtp`](moving_from_net_smtp), [lettre](moving_from_lettre), [mail-send](moving_from_mail_send) | who has a program already |
 //!
 //! Each flight of octets that a message costs is on the page [`wire`](crate::wire).
 
@@ -41,3 +42,12 @@ pub mod tls {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide/testing.md"))]
 pub mod testing {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/moving_from_net_smtp.md"))]
+pub mod moving_from_net_smtp {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/moving_from_lettre.md"))]
+pub mod moving_from_lettre {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide/moving_from_mail_send.md"))]
+pub mod moving_from_mail_send {}

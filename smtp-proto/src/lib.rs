@@ -160,6 +160,7 @@ pub mod reply;
 pub mod sasl;
 pub mod security;
 mod stage;
+pub mod url;
 #[doc = include_str!("wire.md")]
 pub mod wire {}
 

@@ -5,7 +5,6 @@ use std::io;
 use std::pin::Pin;
 #[cfg(feature = "rustls")]
 use std::sync::Arc;
-use std::time::Duration;
 
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::command::{Command, DataCommand};
@@ -20,17 +19,17 @@ use smtp_proto::reply::Reply;
 use smtp_proto::sasl::{Credentials, Mechanism};
 use smtp_proto::security::Security;
 use tokio::io::AsyncBufRead;
-use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
-use tokio::time::timeout;
+use tokio::net::{TcpStream, ToSocketAddrs};
 
 use crate::batch::{Ready, SendAll};
+use crate::connect::look_up;
 use crate::data::DataWriter;
 use crate::job::{Single, Source};
 use crate::observe::{Track, Watch};
 use crate::pump::{Progress, Pump};
 use crate::trace::Session;
 use crate::transport::Transport;
-use crate::{Error, Message, SendError, Stream};
+use crate::{ClientBuilder, Error, Message, SendError, Stream};
 
 /// An SMTP client on a tokio stream, in a runtime that has its clock enabled.
 ///
@@ -82,15 +81,24 @@ pub struct Client<S: Stream = TcpStream> {
 }
 
 impl Client<TcpStream> {
-    /// Connects over TCP: tries every address in turn until a server sends its greeting.
+    /// A builder of sessions with the server of this name: a domain or an IP address.
+    #[must_use]
+    pub fn builder(host: &str) -> ClientBuilder {
+        ClientBuilder::new(host)
+    }
+
+    /// Connects over TCP, to the first address from which a server sends its greeting: in the order, and with the start
+    /// of the next attempt, of [`ClientBuilder::connect`].
     ///
     /// # Errors
-    /// The last address's error; [`NotConnected`](smtp_proto::Error::NotConnected) if it was the transport's.
+    /// The last address's error, with those of the others ([`Error::earlier`]);
+    /// [`NotConnected`](smtp_proto::Error::NotConnected) if it was the transport's.
     ///
     /// # Cancel safety
-    /// Dropping the future closes the connection.
+    /// Dropping the future closes every connection.
     pub async fn connect(addresses: impl ToSocketAddrs, config: Config) -> Result<Self, Error> {
-        Self::connect_any(addresses, config, Client::new).await
+        let found = look_up(addresses, config.get_timeouts().connect).await.map_err(Error::not_connected)?;
+        ClientBuilder::from(config).greeted(found).await
     }
 
     /// Like [`connect`](Self::connect), with TLS settings of your own: other roots, a client certificate.
@@ -99,52 +107,16 @@ impl Client<TcpStream> {
     /// As [`connect`](Self::connect).
     ///
     /// # Cancel safety
-    /// Dropping the future closes the connection.
+    /// Dropping the future closes every connection.
     #[cfg(feature = "rustls")]
     pub async fn connect_with_tls(
         addresses: impl ToSocketAddrs,
         config: Config,
         tls: Arc<rustls::ClientConfig>,
     ) -> Result<Self, Error> {
-        Self::connect_any(addresses, config, |stream, config| {
-            let mut client = Client::new(stream, config);
-            client.set_tls_config(Arc::clone(&tls));
-            client
-        })
-        .await
+        let found = look_up(addresses, config.get_timeouts().connect).await.map_err(Error::not_connected)?;
+        ClientBuilder::from(config).tls_config(tls).greeted(found).await
     }
-
-    async fn connect_any(
-        addresses: impl ToSocketAddrs,
-        config: Config,
-        client: impl Fn(TcpStream, Config) -> Self,
-    ) -> Result<Self, Error> {
-        let not_connected = |io| Error::new(smtp_proto::Error::NotConnected, Some(io));
-        let budget = config.get_timeouts().connect;
-        let mut last = not_connected(io::Error::other("the name has no address"));
-        let addresses = within(budget, lookup_host(addresses)).await.map_err(not_connected)?;
-        for address in addresses {
-            let connected = within(budget, TcpStream::connect(address)).await;
-            let connected = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-            let mut client = match connected {
-                Ok(stream) => client(stream, config.clone()),
-                Err(error) => {
-                    last = not_connected(error);
-                    continue;
-                }
-            };
-            match client.run(&mut Open::greeting(), Source::None).await {
-                Ok(()) => return Ok(client),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-}
-
-/// Gives a step of connecting its time.
-async fn within<T>(budget: Duration, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    timeout(budget, step).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 impl<S: Stream> Client<S> {
@@ -666,6 +638,10 @@ impl<S: Stream> Client<S> {
     #[must_use]
     pub fn may_have_been_delivered(&self) -> bool {
         self.pump.connection.may_have_been_delivered()
+    }
+
+    pub(crate) async fn greet(&mut self) -> Result<(), Error> {
+        self.run(&mut Open::greeting(), Source::None).await
     }
 
     pub(crate) async fn open(&mut self) -> Result<(), Error> {

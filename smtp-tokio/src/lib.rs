@@ -1,7 +1,8 @@
 //! SMTP over tokio streams: a thin adapter of [`smtp_proto`].
 //!
 //! Every decision about the protocol is the core's; this crate moves octets, does the TLS handshake and keeps
-//! the deadlines. See [`Client`] for a session step by step, and [`send_mail`] for one message in one call.
+//! the deadlines. See [`ClientBuilder`] for the way in, by a URL or call by call, [`Client`] for a session step by step,
+//! and [`send_mail`] for one message in one call.
 //!
 //! [`Client::set_transcript`], [`Client::set_progress`], [`Client::counters`] and, with the feature `tracing`, spans and
 //! events show what goes on: [Watching](smtp_proto::guide::watching) lists it all.
@@ -35,7 +36,9 @@
 mod batch;
 #[cfg(feature = "rustls")]
 mod below;
+mod builder;
 mod client;
+mod connect;
 mod data;
 mod error;
 mod job;
@@ -43,6 +46,7 @@ mod login;
 mod message;
 mod observe;
 mod pump;
+mod race;
 mod stream;
 #[cfg(feature = "rustls")]
 mod tls;
@@ -54,9 +58,10 @@ mod trace;
 mod transport;
 
 pub use batch::SendAll;
+pub use builder::ClientBuilder;
 pub use client::{Client, send_mail};
 pub use data::DataWriter;
-pub use error::{Error, SendError};
+pub use error::{Attempt, Error, SendError};
 #[cfg(feature = "scram")]
 pub use login::scram_nonce;
 pub use message::Message;

@@ -62,5 +62,7 @@ mod time;
 mod tls;
 #[path = "../tests/transactions.rs"]
 mod transactions;
+#[path = "../tests/url.rs"]
+mod urls;
 #[path = "../tests/verbs.rs"]
 mod verbs;

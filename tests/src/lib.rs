@@ -24,3 +24,18 @@ pub struct GuideTls;
 #[cfg(doctest)]
 #[doc = include_str!("../../smtp-proto/src/guide/testing.md")]
 pub struct GuideTesting;
+
+/// The same.
+#[cfg(doctest)]
+#[doc = include_str!("../../smtp-proto/src/guide/moving_from_net_smtp.md")]
+pub struct GuideMovingFromNetSmtp;
+
+/// The same.
+#[cfg(doctest)]
+#[doc = include_str!("../../smtp-proto/src/guide/moving_from_lettre.md")]
+pub struct GuideMovingFromLettre;
+
+/// The same.
+#[cfg(doctest)]
+#[doc = include_str!("../../smtp-proto/src/guide/moving_from_mail_send.md")]
+pub struct GuideMovingFromMailSend;

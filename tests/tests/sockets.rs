@@ -126,7 +126,9 @@ fn r01_connecting_has_its_own_budget_for_each_address() {
             client.noop().unwrap();
         }
         let took = since.elapsed();
-        assert!(took >= 2 * budget, "tokio {is_tokio}: {took:?}");
+        // With tokio, another address is not kept waiting for the whole of it.
+        let least = budget + if is_tokio { Duration::from_millis(250) } else { budget };
+        assert!(took >= least, "tokio {is_tokio}: {took:?}");
         assert!(took < Duration::from_secs(60), "tokio {is_tokio}: the system's own time-out, {took:?}");
     }
 }

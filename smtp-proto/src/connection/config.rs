@@ -142,6 +142,34 @@ impl Config {
         self.protocol == Protocol::Lmtp
     }
 
+    /// The port on which such a server is to be expected, as an adapter uses it where none is given.
+    ///
+    /// | | port | |
+    /// |---|---|---|
+    /// | SMTP under [`TlsPolicy::Implicit`] | 465 | `submissions` (RFC 8314 §7.3) |
+    /// | SMTP otherwise | 587 | `submission` (RFC 6409 §3.1) |
+    /// | LMTP | 24 | none is registered for it, and 25 is forbidden (RFC 2033) |
+    ///
+    /// Port 25 is where servers give mail to each other: it is for a client that looks up the MX of a domain itself, many
+    /// networks block it for all others, and a server need not take mail there for anybody but its own domains. So it has
+    /// to be asked for.
+    ///
+    /// ```
+    /// use smtp_proto::connection::{Config, TlsPolicy};
+    ///
+    /// let config = Config::new("mail.example.org");
+    /// assert_eq!(config.default_port(), 587);
+    /// assert_eq!(config.tls(TlsPolicy::Implicit).default_port(), 465);
+    /// ```
+    #[must_use]
+    pub fn default_port(&self) -> u16 {
+        match (self.protocol, self.tls) {
+            (Protocol::Lmtp, _) => 24,
+            (Protocol::Smtp, TlsPolicy::Implicit) => 465,
+            (Protocol::Smtp, TlsPolicy::Required | TlsPolicy::Opportunistic | TlsPolicy::None) => 587,
+        }
+    }
+
     /// When TLS is used.
     #[must_use]
     pub fn tls_policy(&self) -> TlsPolicy {

@@ -51,6 +51,7 @@ use super::{Nonce, ScramSha256};
 #[derive(Clone)]
 pub struct Credentials {
     kinds: Vec<Kind>,
+    only: Option<Box<str>>,
 }
 
 #[derive(Clone)]
@@ -63,7 +64,7 @@ enum Kind {
 
 /// What a mechanism needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
+pub(crate) enum Need {
     External,
     Password,
     Token,
@@ -85,6 +86,17 @@ const PREFERENCE: [(&str, Need); 9] = [
 
 const SCRAM: &str = "SCRAM-SHA-256";
 const SCRAM_PLUS: &str = "SCRAM-SHA-256-PLUS";
+
+/// A mechanism of the order of preference by its name, in any case.
+pub(crate) fn known_mechanism(name: &str) -> Option<(&'static str, Need)> {
+    PREFERENCE.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name))
+}
+
+/// The mechanisms that this build can choose, in the order of preference.
+pub(crate) fn mechanism_names() -> impl DoubleEndedIterator<Item = &'static str> {
+    let built = |name: &&str| cfg!(feature = "scram") || ![SCRAM, SCRAM_PLUS].contains(name);
+    PREFERENCE.into_iter().map(|(name, _)| name).filter(built)
+}
 
 impl Credentials {
     /// A user name and its password. The mechanism chosen checks them when it starts.
@@ -112,10 +124,34 @@ impl Credentials {
     }
 
     /// These, or those of `other`, whichever the most preferred mechanism on offer needs. Of two of one kind
-    /// the first is used.
+    /// the first is used. What they are restricted to with [`only`](Self::only) holds on, what `other` is does not.
     #[must_use]
     pub fn or(mut self, other: Self) -> Self {
         self.kinds.extend(other.kinds);
+        self
+    }
+
+    /// Restricts the choice to this mechanism, its name in any case: where the server does not offer it, or the
+    /// credentials do not suffice for it, none is used. Of `SCRAM-SHA-256` and `SCRAM-SHA-256-PLUS` each is one of its
+    /// own.
+    ///
+    /// ```
+    /// use smtp_proto::capabilities::Capabilities;
+    /// use smtp_proto::sasl::{Credentials, ServerInfo};
+    /// use smtp_proto::security::Security;
+    ///
+    /// let capabilities = Capabilities::parse([&b"mail.example"[..], b"AUTH CRAM-MD5 LOGIN PLAIN"]);
+    /// let mut server = ServerInfo::new("mail.example", &Security::LocalPlaintext);
+    /// server.mechanisms = capabilities.auth_mechanisms();
+    ///
+    /// let password = Credentials::password("tim", "tanstaaf");
+    /// assert_eq!(password.choose(&server), Some("CRAM-MD5"));
+    /// assert_eq!(password.clone().only("login").choose(&server), Some("LOGIN"));
+    /// assert_eq!(password.only("XOAUTH2").choose(&server), None);
+    /// ```
+    #[must_use]
+    pub fn only(mut self, mechanism: &str) -> Self {
+        self.only = Some(mechanism.into());
         self
     }
 
@@ -134,6 +170,7 @@ impl Credentials {
                 SCRAM_PLUS => cfg!(feature = "scram") && nonce && !server.channel_bindings.is_empty(),
                 _ => true,
             };
+            let usable = usable && self.only.as_deref().is_none_or(|only| only.eq_ignore_ascii_case(name));
             let kind = self.kinds.iter().find(|kind| kind.meets(need))?;
             (usable && server.mechanisms.contains(name)).then_some(Choice { name, kind })
         })
@@ -142,7 +179,7 @@ impl Credentials {
 
 impl From<Kind> for Credentials {
     fn from(kind: Kind) -> Self {
-        Self { kinds: vec![kind] }
+        Self { kinds: vec![kind], only: None }
     }
 }
 
