@@ -213,6 +213,11 @@ impl ClientBuilder {
         client
     }
 
+    #[cfg(feature = "r2d2")]
+    pub(crate) fn has_credentials(&self) -> bool {
+        self.credentials.is_some()
+    }
+
     fn with(mut self, change: impl FnOnce(Config) -> Config) -> Self {
         self.config = change(self.config);
         self

@@ -1,5 +1,6 @@
 //! [`Client`]: the verbs, each one flow.
 
+use std::fmt;
 use std::io::{self, BufRead};
 use std::net::{TcpStream, ToSocketAddrs};
 #[cfg(feature = "rustls")]
@@ -53,6 +54,9 @@ pub struct Client<S: Stream = TcpStream> {
     pub(crate) pump: Pump<S>,
     #[cfg(feature = "rustls")]
     tls: Option<Arc<rustls::ClientConfig>>,
+    /// The pool that it belongs to.
+    #[cfg(feature = "r2d2")]
+    pub(crate) origin: Option<crate::pool::Origin>,
 }
 
 impl Client<TcpStream> {
@@ -120,6 +124,8 @@ impl<S: Stream> Client<S> {
             pump,
             #[cfg(feature = "rustls")]
             tls: None,
+            #[cfg(feature = "r2d2")]
+            origin: None,
         }
     }
 
@@ -472,6 +478,10 @@ impl<S: Stream> Client<S> {
     /// # Errors
     /// If the connection was broken before.
     pub fn quit(mut self) -> Result<(), Error> {
+        self.end()
+    }
+
+    pub(crate) fn end(&mut self) -> Result<(), Error> {
         self.run(&mut Quit::new(), Source::None)
     }
 
@@ -488,6 +498,13 @@ impl<S: Stream> Client<S> {
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.pump.connection
+    }
+
+    /// Whether whoever comes next may use the client as if it were new, as far as is known without asking the server:
+    /// [`Connection::is_reusable`] tells what has to hold.
+    #[must_use]
+    pub fn is_reusable(&self) -> bool {
+        !self.pump.is_torn() && self.pump.connection.is_reusable()
     }
 
     /// Whether the latest message left whole and no verdict on it came, because the connection broke in
@@ -597,6 +614,12 @@ impl<S: Stream> Client<S> {
     #[cfg(not(feature = "rustls"))]
     fn upgraded(&mut self, _: &TlsUpgrade) -> io::Result<Transport<S>> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "TLS is not compiled in (feature `rustls`)"))
+    }
+}
+
+impl<S: Stream> fmt::Debug for Client<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("connection", &self.pump.connection).finish_non_exhaustive()
     }
 }
 

@@ -55,6 +55,8 @@ mod job;
 mod login;
 mod message;
 mod observe;
+#[cfg(feature = "r2d2")]
+pub mod pool;
 mod pump;
 mod stream;
 #[cfg(feature = "rustls")]

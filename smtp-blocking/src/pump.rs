@@ -55,6 +55,9 @@ pub(crate) struct Pump<S: Stream> {
     busy: bool,
     /// When octets last came, or were looked for in vain.
     heard: Instant,
+    /// When octets last came.
+    #[cfg(feature = "r2d2")]
+    came: Instant,
 }
 
 /// How far a flow went.
@@ -78,6 +81,8 @@ impl<S: Stream> Pump<S> {
             source_io: None,
             busy: false,
             heard: Instant::now(),
+            #[cfg(feature = "r2d2")]
+            came: Instant::now(),
         }
     }
 
@@ -118,6 +123,52 @@ impl<S: Stream> Pump<S> {
             self.transport = Transport::Gone;
         }
         progress
+    }
+
+    /// Whether a flow was torn out of its work, or a write has failed whose reason is yet to be heard.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.busy || self.write_broken
+    }
+
+    /// How long ago the server was heard.
+    #[cfg(feature = "r2d2")]
+    pub(crate) fn silence(&self) -> Duration {
+        self.came.elapsed()
+    }
+
+    /// Takes what the server has said while nothing was asked, that it has closed included.
+    #[cfg(feature = "r2d2")]
+    pub(crate) fn catch_up(&mut self) {
+        match self.transport.try_read(&mut self.buffer) {
+            Ok(0) => self.connection.receive_eof(),
+            Ok(n) => self.hear(n),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
+                _ => {
+                    self.note(error);
+                    self.connection.receive_eof();
+                }
+            },
+        }
+        // What it means, the connection keeps.
+        let _ = self.connection.poll_event();
+    }
+
+    /// Says QUIT if it leaves at once, and closes without waiting for the answer.
+    #[cfg(feature = "r2d2")]
+    pub(crate) fn part(&mut self) {
+        use smtp_proto::flow::{Flow as _, Quit};
+
+        if !self.is_torn() && self.connection.is_idle() {
+            // What it answers is nobody's concern any more.
+            let _ = Quit::new().poll(&mut self.connection);
+            if !self.connection.output().is_empty() {
+                self.write_slice = SHORT_SLICE;
+                self.write(None);
+            }
+        }
+        self.connection.abandon();
+        self.transport = Transport::Gone;
     }
 
     /// The error underneath a failure: that of the source of a body, or of the connection. What went wrong with a
@@ -361,6 +412,10 @@ impl<S: Stream> Pump<S> {
 
     fn hear(&mut self, n: usize) {
         self.heard = Instant::now();
+        #[cfg(feature = "r2d2")]
+        {
+            self.came = self.heard;
+        }
         self.connection.receive(self.buffer.get(..n).unwrap_or_default());
     }
 

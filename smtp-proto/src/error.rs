@@ -208,6 +208,14 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether the server refused the credentials for good. It will refuse the same ones again, and many servers lock
+    /// out an account or an address that goes on trying: who connects by himself, as a pool does, should stop here for a
+    /// while.
+    #[must_use]
+    pub fn is_login_refused(&self) -> bool {
+        matches!(self, Error::AuthenticationFailed(_)) && self.is_permanent()
+    }
 }
 
 impl fmt::Display for Error {

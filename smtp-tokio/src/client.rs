@@ -1,5 +1,6 @@
 //! [`Client`]: the verbs, each one flow.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -78,6 +79,9 @@ pub struct Client<S: Stream = TcpStream> {
     pub(crate) pump: Pump<S>,
     #[cfg(feature = "rustls")]
     tls: Option<Arc<rustls::ClientConfig>>,
+    /// The pool that it belongs to.
+    #[cfg(feature = "deadpool")]
+    pub(crate) origin: Option<crate::pool::Origin>,
 }
 
 impl Client<TcpStream> {
@@ -152,6 +156,8 @@ impl<S: Stream> Client<S> {
             pump,
             #[cfg(feature = "rustls")]
             tls: None,
+            #[cfg(feature = "deadpool")]
+            origin: None,
         }
     }
 
@@ -631,6 +637,13 @@ impl<S: Stream> Client<S> {
         &self.pump.connection
     }
 
+    /// Whether whoever comes next may use the client as if it were new, as far as is known without asking the server:
+    /// [`Connection::is_reusable`] tells what has to hold.
+    #[must_use]
+    pub fn is_reusable(&self) -> bool {
+        !self.pump.is_torn() && self.pump.connection.is_reusable()
+    }
+
     /// Whether the latest message left whole and no verdict on it came, because the connection broke or the
     /// future was dropped. So it is, too, if some of its recipients have got it and the others, in a mail
     /// transaction of their own, have not yet. Sending it again may then deliver it twice; otherwise it is certainly
@@ -724,6 +737,12 @@ impl<S: Stream> Client<S> {
     #[cfg(not(feature = "rustls"))]
     async fn upgraded(&mut self, _: &TlsUpgrade) -> io::Result<Transport<S>> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "TLS is not compiled in (feature `rustls`)"))
+    }
+}
+
+impl<S: Stream> fmt::Debug for Client<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("connection", &self.pump.connection).finish_non_exhaustive()
     }
 }
 

@@ -45,6 +45,8 @@ mod job;
 mod login;
 mod message;
 mod observe;
+#[cfg(feature = "deadpool")]
+pub mod pool;
 mod pump;
 mod race;
 mod stream;

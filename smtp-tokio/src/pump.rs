@@ -53,6 +53,9 @@ pub(crate) struct Pump<S: Stream> {
     busy: bool,
     /// A piece of a body is being supplied, and would be lost with the future.
     torn: bool,
+    /// When octets last came.
+    #[cfg(feature = "deadpool")]
+    heard: tokio::time::Instant,
 }
 
 /// How far a flow went.
@@ -107,6 +110,8 @@ impl<S: Stream> Pump<S> {
             source_io: None,
             busy: false,
             torn: false,
+            #[cfg(feature = "deadpool")]
+            heard: tokio::time::Instant::now(),
         }
     }
 
@@ -168,6 +173,48 @@ impl<S: Stream> Pump<S> {
                 step => return Poll::Ready(step),
             }
         }
+    }
+
+    /// Whether a job was torn out of its work, or a write has failed whose reason is yet to be heard.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.busy || self.torn || self.write_broken || !self.spill.is_empty()
+    }
+
+    /// How long ago the server was heard.
+    #[cfg(feature = "deadpool")]
+    pub(crate) fn silence(&self) -> Duration {
+        self.heard.elapsed()
+    }
+
+    /// Takes what the server has said while nothing was asked, that it has closed included.
+    #[cfg(feature = "deadpool")]
+    pub(crate) async fn catch_up(&mut self) {
+        poll_fn(|cx| {
+            let _ = self.poll_read(cx);
+            Poll::Ready(())
+        })
+        .await;
+        // What it means, the connection keeps.
+        let _ = self.connection.poll_event();
+    }
+
+    /// Says QUIT if it leaves at once, and closes without waiting for the answer.
+    #[cfg(feature = "deadpool")]
+    pub(crate) async fn part(&mut self) {
+        use smtp_proto::flow::{Flow as _, Quit};
+
+        if !self.is_torn() && self.connection.is_idle() {
+            // What it answers is nobody's concern any more.
+            let _ = Quit::new().poll(&mut self.connection);
+            poll_fn(|cx| {
+                let _ = self.poll_write(cx, None);
+                let _ = self.poll_flush(cx);
+                Poll::Ready(())
+            })
+            .await;
+        }
+        self.connection.abandon();
+        self.transport = Transport::Gone;
     }
 
     /// The error underneath a failure: that of the source of a body, or of the connection. What went wrong with a
@@ -442,7 +489,13 @@ impl<S: Stream> Pump<S> {
         let mut buffer = ReadBuf::new(&mut self.buffer);
         match ready!(self.transport.poll_read(cx, &mut buffer)) {
             Ok(()) if buffer.filled().is_empty() => self.connection.receive_eof(),
-            Ok(()) => self.connection.receive(buffer.filled()),
+            Ok(()) => {
+                self.connection.receive(buffer.filled());
+                #[cfg(feature = "deadpool")]
+                {
+                    self.heard = tokio::time::Instant::now();
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 self.note(error);

@@ -52,6 +52,8 @@ mod quirks;
 mod recipients;
 #[path = "../tests/reply_codes.rs"]
 mod reply_codes;
+#[path = "../tests/reuse.rs"]
+mod reuse;
 #[path = "../tests/secrets.rs"]
 mod secrets;
 #[path = "../tests/sequencing.rs"]

@@ -45,6 +45,9 @@ impl Connection {
         if let Command::Rset = command {
             self.taken_back = false;
         }
+        if let Command::XClient(_) | Command::Custom(_) = command {
+            self.estranged = true;
+        }
         if let Command::Mail(_, parameters) = command {
             self.completed = None;
             self.smtp_utf8 = parameters.declares_smtp_utf8();

@@ -36,6 +36,12 @@ impl Connection {
         self.capabilities.limits().mail_max.map(|max| max.saturating_sub(self.counts.mails.into()))
     }
 
+    /// How many mail transactions were begun in this session: every MAIL that was queued counts.
+    #[must_use]
+    pub fn transactions(&self) -> u64 {
+        self.counts.mails.into()
+    }
+
     /// Whether one mail transaction, begun after all that is queued, may have all these recipients as far as the
     /// server's limits go (RFC 9422, `RCPTMAX` and `RCPTDOMAINMAX`).
     ///

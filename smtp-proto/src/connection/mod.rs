@@ -16,6 +16,7 @@ mod output;
 mod phase;
 mod pipeline;
 mod quirks;
+mod reuse;
 mod timeout;
 mod transcript;
 
@@ -32,6 +33,7 @@ pub(crate) use counters::Outcomes;
 pub use event::{CommandId, Event};
 pub use pipeline::Window;
 pub use quirks::Quirks;
+pub use reuse::{Retired, Reuse, ReusePolicy};
 pub use timeout::{Timeout, Timeouts};
 pub use transcript::{Direction, TranscriptEntry, TranscriptLine};
 
@@ -133,6 +135,9 @@ pub struct Connection {
     accepted: u32,
     /// A message is accepted for some of its recipients, and its other mail transactions are not over.
     partly_delivered: bool,
+    /// What was said may have made the session one on somebody else's behalf: XCLIENT, or a command that is not known
+    /// here.
+    estranged: bool,
     /// Replies to the end of the message that have come, in LMTP.
     finals: u32,
     /// The server accepted a message of which it had refused a part.
@@ -222,6 +227,7 @@ impl Connection {
             takes_mail: false,
             accepted: 0,
             partly_delivered: false,
+            estranged: false,
             finals: 0,
             contradicted: false,
             first_long_line: None,
