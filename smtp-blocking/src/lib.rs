@@ -57,7 +57,7 @@ mod message;
 mod observe;
 mod pump;
 mod stream;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__tls")]
 mod tls;
 #[cfg(feature = "tracing")]
 mod trace;
@@ -76,9 +76,11 @@ pub use login::scram_nonce;
 pub use message::Message;
 pub use smtp_proto;
 pub use smtp_proto::connection::{Config, TlsPolicy};
+#[cfg(feature = "__tls")]
+pub use smtp_proto::security::{TlsState, TlsVersion};
 pub use stream::{Remote, Stream};
-#[cfg(feature = "rustls")]
-pub use tls::{TlsState, default_tls_config};
+#[cfg(feature = "__tls")]
+pub use tls::{TlsConfig, default_tls_config};
 
 /// The README's program, compiled.
 #[cfg(doctest)]

@@ -3,8 +3,6 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-#[cfg(feature = "rustls")]
-use std::sync::Arc;
 
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::command::{Command, DataCommand};
@@ -76,8 +74,8 @@ use crate::{ClientBuilder, Error, Message, SendError, Stream};
 /// ```
 pub struct Client<S: Stream = TcpStream> {
     pub(crate) pump: Pump<S>,
-    #[cfg(feature = "rustls")]
-    tls: Option<Arc<rustls::ClientConfig>>,
+    #[cfg(feature = "__tls")]
+    tls: Option<crate::TlsConfig>,
 }
 
 impl Client<TcpStream> {
@@ -108,11 +106,11 @@ impl Client<TcpStream> {
     ///
     /// # Cancel safety
     /// Dropping the future closes every connection.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     pub async fn connect_with_tls(
         addresses: impl ToSocketAddrs,
         config: Config,
-        tls: Arc<rustls::ClientConfig>,
+        tls: impl Into<crate::TlsConfig>,
     ) -> Result<Self, Error> {
         let found = look_up(addresses, config.get_timeouts().connect).await.map_err(Error::not_connected)?;
         ClientBuilder::from(config).tls_config(tls).greeted(found).await
@@ -150,7 +148,7 @@ impl<S: Stream> Client<S> {
     fn assemble(pump: Pump<S>) -> Self {
         Self {
             pump,
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "__tls")]
             tls: None,
         }
     }
@@ -165,9 +163,9 @@ impl<S: Stream> Client<S> {
     }
 
     /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config).
-    #[cfg(feature = "rustls")]
-    pub fn set_tls_config(&mut self, config: Arc<rustls::ClientConfig>) {
-        self.tls = Some(config);
+    #[cfg(feature = "__tls")]
+    pub fn set_tls_config(&mut self, config: impl Into<crate::TlsConfig>) {
+        self.tls = Some(config.into());
     }
 
     /// Calls `hook` with how far a message is, after each write that took octets of it, and never more than once a
@@ -264,11 +262,11 @@ impl<S: Stream> Client<S> {
     }
 
     /// What was agreed in the TLS handshake; `None` in clear.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     #[must_use]
     pub fn tls_state(&self) -> Option<crate::TlsState> {
         match &self.pump.transport {
-            Transport::Tls(tls) => Some(crate::TlsState::of(tls.get_ref().1)),
+            Transport::Tls(tls) => Some(tls.state()),
             Transport::Plain(_) | Transport::Gone => None,
         }
     }
@@ -708,10 +706,10 @@ impl<S: Stream> Client<S> {
         Ok(self.pump.connection.tls_established(upgrade)?)
     }
 
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     async fn upgraded(&mut self, upgrade: &TlsUpgrade) -> io::Result<Transport<S>> {
         let config = match &self.tls {
-            Some(config) => Arc::clone(config),
+            Some(config) => config.clone(),
             None => crate::default_tls_config()?,
         };
         let Transport::Plain(stream) = std::mem::replace(&mut self.pump.transport, Transport::Gone) else {
@@ -721,9 +719,12 @@ impl<S: Stream> Client<S> {
         Ok(Transport::Tls(Box::new(self.pump.handshake(handshake).await?)))
     }
 
-    #[cfg(not(feature = "rustls"))]
+    #[cfg(not(feature = "__tls"))]
     async fn upgraded(&mut self, _: &TlsUpgrade) -> io::Result<Transport<S>> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "TLS is not compiled in (feature `rustls`)"))
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "TLS is not compiled in (features `rustls`, `aws-lc-rs`, `native-tls`)",
+        ))
     }
 }
 

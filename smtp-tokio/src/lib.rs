@@ -34,8 +34,7 @@
 )]
 
 mod batch;
-#[cfg(feature = "rustls")]
-mod below;
+
 mod builder;
 mod client;
 mod connect;
@@ -48,7 +47,7 @@ mod observe;
 mod pump;
 mod race;
 mod stream;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__tls")]
 mod tls;
 #[cfg(feature = "tracing")]
 mod trace;
@@ -67,9 +66,11 @@ pub use login::scram_nonce;
 pub use message::Message;
 pub use smtp_proto;
 pub use smtp_proto::connection::{Config, TlsPolicy};
+#[cfg(feature = "__tls")]
+pub use smtp_proto::security::{TlsState, TlsVersion};
 pub use stream::{Remote, Stream};
-#[cfg(feature = "rustls")]
-pub use tls::{TlsState, default_tls_config};
+#[cfg(feature = "__tls")]
+pub use tls::{TlsConfig, default_tls_config};
 
 /// The README's program, compiled.
 #[cfg(doctest)]
