@@ -34,7 +34,6 @@
 )]
 
 mod batch;
-
 mod builder;
 mod client;
 mod connect;

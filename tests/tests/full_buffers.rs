@@ -13,13 +13,18 @@ use rustls::{ServerConnection, StreamOwned};
 use smtp_proto::SendError;
 use smtp_proto::connection::{Config, Timeouts, TlsPolicy};
 use smtp_proto::flow::{Delivery, Envelope};
+use smtp_tests::library::Library;
 use socket2::{Domain, Socket, Type};
 use transcripts::tls;
 
 /// Socket buffers, in octets; the kernel takes it as a hint.
 const BUFFER: usize = 4096;
 
-const WAYS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+/// Whether it is smtp-tokio, and who does TLS, if there is any.
+fn ways() -> impl Iterator<Item = (bool, Option<Library>)> {
+    let ways = || [None].into_iter().chain(Library::all().iter().copied().map(Some));
+    [false, true].into_iter().flat_map(move |is_tokio| ways().map(move |secure| (is_tokio, secure)))
+}
 
 fn socket() -> Socket {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -59,12 +64,12 @@ impl<T: Read + Write> Duplex for T {}
 /// Sends one message through an adapter.
 fn send(
     is_tokio: bool,
-    secure: bool,
+    secure: Option<Library>,
     address: SocketAddr,
     to: &Envelope,
     message: &[u8],
 ) -> Result<Delivery, SendError> {
-    let policy = if secure { TlsPolicy::Implicit } else { TlsPolicy::None };
+    let policy = if secure.is_some() { TlsPolicy::Implicit } else { TlsPolicy::None };
     let config = Config::new("mail.example").client_name("client.test".parse().unwrap()).tls(policy);
     let config = config.timeouts(Timeouts::all(Duration::from_secs(60)));
     let stream = socket();
@@ -73,7 +78,7 @@ fn send(
     stream.set_nodelay(true).unwrap();
     if !is_tokio {
         let mut client = smtp_blocking::Client::new(stream, config);
-        client.set_tls_config(tls().client.clone());
+        client.set_tls_config(tls().client(secure.unwrap_or_default()));
         return client.send(to, message).map_err(|error| error.into_kind());
     }
     stream.set_nonblocking(true).unwrap();
@@ -81,7 +86,7 @@ fn send(
     runtime.block_on(async {
         let stream = tokio::net::TcpStream::from_std(stream).unwrap();
         let mut client = smtp_tokio::Client::new(stream, config);
-        client.set_tls_config(tls().client.clone());
+        client.set_tls_config(tls().client(secure.unwrap_or_default()));
         client.send(to, message).await.map_err(|error| error.into_kind())
     })
 }
@@ -122,13 +127,13 @@ fn s14_ten_thousand_recipients_over_small_buffers() {
     let to: Vec<String> = (0..10_000).map(|n| format!("recipient{n}@example.net")).collect();
     let to = Envelope::from_strs("alice@example.org", &to.iter().map(String::as_str).collect::<Vec<_>>());
     let to = to.unwrap();
-    for (is_tokio, secure) in WAYS {
-        let (address, thread) = serve(secure, answer_each_command);
+    for (is_tokio, secure) in ways() {
+        let (address, thread) = serve(secure.is_some(), answer_each_command);
         let since = std::time::Instant::now();
         let delivery = send(is_tokio, secure, address, &to, b"hi\r\n").unwrap();
         assert_eq!(delivery.recipients.iter().filter(|r| r.is_accepted()).count(), 10_000);
         thread.join().unwrap();
-        println!("s14: tokio {is_tokio}, TLS {secure}: {:?}", since.elapsed());
+        println!("s14: tokio {is_tokio}, TLS {secure:?}: {:?}", since.elapsed());
     }
 }
 
@@ -153,10 +158,10 @@ fn refuse_early(stream: Box<dyn Duplex>) -> std::io::Result<u64> {
 fn s16_a_refusal_by_a_server_that_reads_no_more() {
     let to = Envelope::from_strs("alice@example.org", &["bob@example.org"]).unwrap();
     let message = b"a line of the message\r\n".repeat(100_000);
-    for (is_tokio, secure) in WAYS {
-        let (address, thread) = serve(secure, refuse_early);
+    for (is_tokio, secure) in ways() {
+        let (address, thread) = serve(secure.is_some(), refuse_early);
         let error = send(is_tokio, secure, address, &to, &message).unwrap_err();
-        let way = format!("tokio {is_tokio}, TLS {secure}: {error:?}");
+        let way = format!("tokio {is_tokio}, TLS {secure:?}: {error:?}");
         assert!(matches!(error, SendError::Rejected { .. }), "{way}");
         assert_eq!(error.reply().map(|reply| reply.code().get()), Some(552), "{way}");
         // The client has gone in the middle of the message: it did not wait for the rest to be read.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use smtp_blocking::smtp_proto::connection::{Config, TlsPolicy};
 use smtp_proto::SendError;
 use smtp_proto::flow::{Envelope, SendOptions, Transfer};
+use smtp_tests::library::Library;
 use smtp_tests::sink::{Sink, TlsMode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -159,7 +160,13 @@ fn message(records: usize) -> Vec<u8> {
 }
 
 /// What became of the message.
-fn blocking(sink: &Sink, then: Then, message: &[u8], writes: &Writes) -> Result<(), SendError> {
+fn blocking(
+    library: Library,
+    sink: &Sink,
+    then: Then,
+    message: &[u8],
+    writes: &Writes,
+) -> Result<(), SendError> {
     let stream = Stream {
         stream: TcpStream::connect(sink.address()).unwrap(),
         then,
@@ -167,23 +174,36 @@ fn blocking(sink: &Sink, then: Then, message: &[u8], writes: &Writes) -> Result<
         writes: Arc::clone(writes),
     };
     let mut client = smtp_blocking::Client::new(stream, config());
-    client.set_tls_config(sink.certificate_authority().client_config().unwrap());
+    client.set_tls_config(library.trusting(sink.certificate_authority().der()).unwrap());
     let message = smtp_blocking::Message::new(envelope(), message).options(options());
     let outcome = client.send_all([message]).then_quit().next().unwrap();
     outcome.map(drop).map_err(|error| error.into_kind())
 }
 
-fn tokio(sink: &Sink, then: Then, message: &[u8], writes: &Writes) -> Result<(), SendError> {
+fn tokio(
+    library: Library,
+    sink: &Sink,
+    then: Then,
+    message: &[u8],
+    writes: &Writes,
+) -> Result<(), SendError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let stream = tokio::net::TcpStream::connect(sink.address()).await.unwrap();
         let mut client =
             smtp_tokio::Client::new(Stream { stream, then, full: 0, writes: Arc::clone(writes) }, config());
-        client.set_tls_config(sink.certificate_authority().client_config().unwrap());
+        client.set_tls_config(library.trusting(sink.certificate_authority().der()).unwrap());
         let message = smtp_tokio::Message::new(envelope(), message).options(options());
         let outcome = client.send_all([message]).then_quit().next().await.unwrap();
         outcome.map(drop).map_err(|error| error.into_kind())
     })
+}
+
+type Send = fn(Library, &Sink, Then, &[u8], &Writes) -> Result<(), SendError>;
+
+/// Each TLS library in each adapter.
+fn each() -> impl Iterator<Item = (Library, Send)> {
+    Library::all().iter().flat_map(|library| [(*library, blocking as Send), (*library, tokio)])
 }
 
 fn assert_arrived(sink: &Sink, message: &[u8]) {
@@ -194,35 +214,35 @@ fn assert_arrived(sink: &Sink, message: &[u8]) {
 
 #[test]
 fn o06_a_record_that_left_counts_though_the_next_one_did_not() {
-    for send in [blocking, tokio] {
+    for (library, send) in each() {
         let sink = sink();
         let message = message(1);
-        let outcome = send(&sink, Then::Reset, &message, &Writes::default());
+        let outcome = send(library, &sink, Then::Reset, &message, &Writes::default());
         // The server has it, whatever the client thinks.
         assert_arrived(&sink, &message);
-        assert!(matches!(outcome, Err(SendError::Unknown { .. })), "{outcome:?}");
+        assert!(matches!(outcome, Err(SendError::Unknown { .. })), "{library:?}: {outcome:?}");
     }
 }
 
 #[test]
 fn x01_an_interrupted_call_repeats_no_octet_under_tls() {
-    for send in [blocking, tokio] {
+    for (library, send) in each() {
         let sink = sink();
         // More than TLS takes at once.
         let message = message(6);
-        let outcome = send(&sink, Then::Interrupted, &message, &Writes::default());
-        assert!(outcome.is_ok(), "{outcome:?}");
+        let outcome = send(library, &sink, Then::Interrupted, &message, &Writes::default());
+        assert!(outcome.is_ok(), "{library:?}: {outcome:?}");
         assert_arrived(&sink, &message);
     }
 }
 
 #[test]
 fn x04_the_end_of_a_message_leaves_with_its_last_octets_under_tls() {
-    for send in [blocking, tokio] {
+    for (library, send) in each() {
         let (sink, writes) = (sink(), Writes::default());
         let message = b"Subject: hi\r\n".repeat(10);
-        assert!(send(&sink, Then::Nothing, &message, &writes).is_ok());
+        assert!(send(library, &sink, Then::Nothing, &message, &writes).is_ok());
         let last = *writes.lock().unwrap().last().unwrap();
-        assert!(last > message.len() + b".\r\nQUIT\r\n".len(), "{writes:?}");
+        assert!(last > message.len() + b".\r\nQUIT\r\n".len(), "{library:?}: {writes:?}");
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Below<S> {
     unflushed: bool,
     /// Nothing was read yet.
     silent: bool,
+    /// Octets went either way since the layer above last asked.
+    moved: bool,
 }
 
 /// The types of a TLS record, `change_cipher_spec` to `heartbeat`.
@@ -26,12 +28,24 @@ const RECORD_TYPES: std::ops::RangeInclusive<u8> = 20..=24;
 
 impl<S: Stream> Below<S> {
     pub(super) fn new(stream: Clocked<S>) -> Self {
-        Self { stream, unreadable: None, unwritable: None, refused: None, unflushed: false, silent: true }
+        Self {
+            stream,
+            unreadable: None,
+            unwritable: None,
+            refused: None,
+            unflushed: false,
+            silent: true,
+            moved: false,
+        }
     }
 
     /// The real reason of a `WouldBlock` that TLS has just told of.
     pub(super) fn refused(&mut self) -> Option<io::Error> {
         self.refused.take()
+    }
+
+    pub(super) fn has_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     fn catch_up(&mut self) {
@@ -80,6 +94,7 @@ impl<S: Stream> Read for Below<S> {
                         return refuse(&mut self.unreadable, &mut self.refused);
                     }
                 }
+                self.moved |= count > 0;
                 return Ok(count);
             }
             Ok(_) => self.unreadable = Some(io::Error::other("the stream read more than it was asked for")),
@@ -97,7 +112,10 @@ impl<S: Stream> Write for Below<S> {
         }
         match retry(|| self.stream.write(octets)) {
             Ok(0) if !octets.is_empty() => self.unwritable = Some(io::ErrorKind::WriteZero.into()),
-            Ok(count) if count <= octets.len() => return Ok(count),
+            Ok(count) if count <= octets.len() => {
+                self.moved |= count > 0;
+                return Ok(count);
+            }
             Ok(_) => self.unwritable = Some(io::Error::other("the stream took more than it was given")),
             Err(error) if is_wait(&error) => return Err(io::ErrorKind::WouldBlock.into()),
             Err(error) => self.unwritable = Some(error),

@@ -39,11 +39,22 @@ impl<S: Stream> Protected<S> {
         server_name: &str,
     ) -> io::Result<Self> {
         let name = ServerName::try_from(server_name).map_err(io::Error::other)?;
-        let mut tls = match connector.connect(server_name, Below::new(stream)) {
-            Ok(tls) => tls,
-            Err(HandshakeError::Failure(error)) => return Err(io::Error::other(error)),
-            Err(HandshakeError::WouldBlock(mut tls)) => {
-                return Err(tls.get_mut().refused().unwrap_or(io::ErrorKind::WouldBlock.into()));
+        let mut attempt = connector.connect(server_name, Below::new(stream));
+        let mut tls = loop {
+            match attempt {
+                Ok(tls) => break tls,
+                Err(HandshakeError::Failure(error)) => return Err(io::Error::other(error)),
+                Err(HandshakeError::WouldBlock(mut begun)) => {
+                    let below = begun.get_mut();
+                    if let Some(error) = below.refused() {
+                        return Err(error);
+                    }
+                    if !below.has_moved() {
+                        return Err(io::ErrorKind::WouldBlock.into());
+                    }
+                    // The stream gave up before the time was over. It may, as long as the handshake moves.
+                    attempt = begun.handshake();
+                }
             }
         };
         let certificate = tls.peer_certificate().map_err(io::Error::other)?;
