@@ -563,7 +563,7 @@ impl<S: Stream> Client<S> {
     fn established(&mut self, upgrade: TlsUpgrade) -> Result<(), Error> {
         let upgrade = upgrade.bind(self.pump.transport.channel_bindings());
         self.pump.watch.tell_time(&mut self.pump.connection);
-        #[cfg(all(feature = "tracing", feature = "rustls"))]
+        #[cfg(all(feature = "tracing", feature = "__tls"))]
         if self.pump.watch.session.is_on() {
             self.pump.watch.session.tls(self.tls_state().as_ref());
         }

@@ -698,7 +698,7 @@ impl<S: Stream> Client<S> {
             Err(error) => return Err(self.pump.tls_failed(error)),
         }
         self.pump.watch.tell_time(&mut self.pump.connection);
-        #[cfg(all(feature = "tracing", feature = "rustls"))]
+        #[cfg(all(feature = "tracing", feature = "__tls"))]
         if self.pump.watch.session.is_on() {
             self.pump.watch.session.tls(self.tls_state().as_ref());
         }

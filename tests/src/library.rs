@@ -76,9 +76,10 @@ impl Library {
         }
     }
 
-    /// Whether it tells the version and the cipher suite that were agreed.
+    /// Whether it tells the version and the cipher suite that were agreed, remembers sessions, and exports keying
+    /// material. native-tls does nothing of that.
     #[must_use]
-    pub fn tells_what_was_agreed(self) -> bool {
+    pub fn is_rustls(self) -> bool {
         match self {
             Library::Ring => true,
             #[cfg(feature = "aws-lc-rs")]

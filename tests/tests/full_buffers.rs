@@ -169,3 +169,45 @@ fn s16_a_refusal_by_a_server_that_reads_no_more() {
         assert!(!matches!(rest, Ok(octets) if octets > 1_000_000), "{way}: {rest:?}");
     }
 }
+
+/// It takes the message in pieces, with pauses that are longer than any one write of the client's lasts.
+fn read_haltingly(stream: Box<dyn Duplex>) -> Vec<u8> {
+    let mut stream = BufReader::with_capacity(64, stream);
+    let mut line = Vec::new();
+    for reply in ["220 hi", "250 hi", "250 sender ok", "250 bob ok", "354 go"] {
+        let out = stream.get_mut();
+        out.write_all(format!("{reply}\r\n").as_bytes()).and_then(|()| out.flush()).unwrap();
+        if !reply.starts_with("354") {
+            line.clear();
+            stream.read_until(b'\n', &mut line).unwrap();
+        }
+    }
+    let mut message = Vec::new();
+    for pause in [900, 500, 0] {
+        std::thread::sleep(Duration::from_millis(pause));
+        for _ in 0..4000 {
+            let before = message.len();
+            stream.read_until(b'\n', &mut message).unwrap();
+            if &message[before..] == b".\r\n" {
+                message.truncate(before);
+                let out = stream.get_mut();
+                out.write_all(b"250 ok\r\n").and_then(|()| out.flush()).unwrap();
+                return message;
+            }
+        }
+    }
+    panic!("no end in {} octets", message.len());
+}
+
+#[test]
+fn x01_what_had_to_wait_for_room_leaves_once_and_in_order() {
+    let to = Envelope::from_strs("alice@example.org", &["bob@example.org"]).unwrap();
+    let message: Vec<u8> =
+        (0..10_000).flat_map(|n| format!("line {n:06} of the message\r\n").into_bytes()).collect();
+    for (is_tokio, secure) in ways() {
+        let (address, thread) = serve(secure.is_some(), read_haltingly);
+        let way = format!("tokio {is_tokio}, TLS {secure:?}");
+        assert!(send(is_tokio, secure, address, &to, &message).is_ok(), "{way}");
+        assert!(thread.join().unwrap() == message, "{way}");
+    }
+}

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use smtp_blocking::smtp_proto::connection::{Config, TlsPolicy};
+use smtp_blocking::smtp_proto::connection::{Config, Timeouts, TlsPolicy};
 use smtp_proto::SendError;
+#[cfg(feature = "native-tls")]
+use smtp_proto::error::Error;
 use smtp_proto::flow::{Envelope, SendOptions, Transfer};
 use smtp_tests::library::Library;
 use smtp_tests::sink::{Sink, TlsMode};
@@ -28,6 +30,12 @@ enum Then {
     Reset,
     /// A call is interrupted, once.
     Interrupted,
+    /// It claims to have taken an octet that it was not given.
+    TakesTooMuch,
+    /// It claims so from the beginning.
+    TakesTooMuchAtOnce,
+    /// It claims to have read more than there is room for; from the beginning, and not in tokio, where none can.
+    ReadsTooMuch,
 }
 
 /// A stream that takes one record a call, and meets with something behind the first that is full.
@@ -45,12 +53,22 @@ impl<S> Stream<S> {
     /// The error of the next call, if it has one.
     fn trouble(&mut self) -> io::Result<()> {
         match (self.then, self.full) {
-            (_, 0) | (Then::Nothing, _) | (Then::Interrupted, 2..) => Ok(()),
+            (_, 0) | (Then::Interrupted, 2..) => Ok(()),
             (Then::Reset, _) => Err(io::ErrorKind::ConnectionReset.into()),
             (Then::Interrupted, 1) => {
                 self.full += 1;
                 Err(io::ErrorKind::Interrupted.into())
             }
+            (Then::Nothing | Then::TakesTooMuch | Then::TakesTooMuchAtOnce | Then::ReadsTooMuch, _) => Ok(()),
+        }
+    }
+
+    /// What it says that it took.
+    fn claims(&self, octets: usize) -> usize {
+        match self.then {
+            Then::TakesTooMuch if self.full > 0 => octets + 1,
+            Then::TakesTooMuchAtOnce => octets + 1,
+            _ => octets,
         }
     }
 
@@ -65,7 +83,8 @@ impl<S: Read> Read for Stream<S> {
         if self.then == Then::Reset {
             self.trouble()?;
         }
-        self.stream.read(buffer)
+        let count = self.stream.read(buffer)?;
+        Ok(if self.then == Then::ReadsTooMuch { buffer.len() + 1 } else { count })
     }
 }
 
@@ -74,7 +93,7 @@ impl<S: Write> Write for Stream<S> {
         self.trouble()?;
         self.stream.write_all(octets)?;
         self.took(octets.len());
-        Ok(octets.len())
+        Ok(self.claims(octets.len()))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -82,7 +101,11 @@ impl<S: Write> Write for Stream<S> {
     }
 }
 
-impl smtp_blocking::Stream for Stream<TcpStream> {}
+impl smtp_blocking::Stream for Stream<TcpStream> {
+    fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(timeout))
+    }
+}
 
 impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(
@@ -103,7 +126,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         let count = ready!(Pin::new(&mut self.stream).poll_write(cx, octets))?;
         assert_eq!(count, octets.len(), "an empty socket takes a record");
         self.took(count);
-        Poll::Ready(Ok(count))
+        Poll::Ready(Ok(self.claims(count)))
     }
 
     fn poll_write_vectored(
@@ -130,8 +153,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
 
 impl smtp_tokio::Stream for Stream<tokio::net::TcpStream> {}
 
+/// A server that has not got what it was sent does not answer.
 fn config() -> Config {
-    Config::new("localhost").tls(TlsPolicy::Implicit)
+    Config::new("localhost").tls(TlsPolicy::Implicit).timeouts(Timeouts::all(Duration::from_secs(4)))
 }
 
 fn sink() -> Sink {
@@ -245,4 +269,22 @@ fn x04_the_end_of_a_message_leaves_with_its_last_octets_under_tls() {
         let last = *writes.lock().unwrap().last().unwrap();
         assert!(last > message.len() + b".\r\nQUIT\r\n".len(), "{library:?}: {writes:?}");
     }
+}
+
+/// C code believes what it is told; so it is not told of octets that are not there.
+#[cfg(feature = "native-tls")]
+#[test]
+fn x01_a_stream_that_lies_about_its_counts_breaks_the_connection_and_nothing_else() {
+    for send in [blocking, tokio] {
+        let sink = sink();
+        let message = message(3);
+        let outcome = send(Library::NativeTls, &sink, Then::TakesTooMuch, &message, &Writes::default());
+        assert!(matches!(outcome, Err(SendError::NotSent { .. })), "{outcome:?}");
+        let outcome = send(Library::NativeTls, &sink, Then::TakesTooMuchAtOnce, &message, &Writes::default());
+        assert!(matches!(outcome, Err(SendError::NotSent { cause: Error::TlsFailed, .. })), "{outcome:?}");
+        assert!(sink.messages().is_empty());
+    }
+    let sink = sink();
+    let outcome = blocking(Library::NativeTls, &sink, Then::ReadsTooMuch, b"hi\r\n", &Writes::default());
+    assert!(matches!(outcome, Err(SendError::NotSent { cause: Error::TlsFailed, .. })), "{outcome:?}");
 }
