@@ -130,7 +130,8 @@ impl<S: Stream> Client<S> {
         self.pump.watch.set_transcript(&mut self.pump.connection, hook);
     }
 
-    /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config).
+    /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config); they decide which TLS
+    /// library does it. [`TlsConfig`](crate::TlsConfig) tells what can be given here.
     #[cfg(feature = "__tls")]
     pub fn set_tls_config(&mut self, config: impl Into<crate::TlsConfig>) {
         self.tls = Some(config.into());
@@ -210,7 +211,8 @@ impl<S: Stream> Client<S> {
         Ok(client)
     }
 
-    /// What was agreed in the TLS handshake; `None` in clear.
+    /// What was agreed in the TLS handshake; `None` in clear, and if the caller did it. native-tls tells of the server's
+    /// certificate alone.
     #[cfg(feature = "__tls")]
     #[must_use]
     pub fn tls_state(&self) -> Option<crate::TlsState> {

@@ -9,6 +9,18 @@
 //!
 //! The verbs are those of `smtp-blocking`, one to one; its documentation has the table that maps each name of Go's
 //! `net/smtp`.
+//!
+//! # TLS
+//!
+//! | feature | library | |
+//! |---|---|---|
+//! | `rustls` (default) | rustls with `ring` | |
+//! | `aws-lc-rs` | rustls with aws-lc-rs | a C compiler for its C code |
+//! | `native-tls` | the platform's: OpenSSL, SChannel, Secure Transport | OpenSSL's headers where it is OpenSSL |
+//! | none of them | one of yours, through [`Client::start_tls_with`] and [`Client::over_tls`] | |
+//!
+//! They may be on together. Settings decide which is used (`TlsConfig`); without any it is the first in this order, so
+//! that a feature turned on elsewhere changes nothing for you. Take `default-features = false` to leave `ring` out.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

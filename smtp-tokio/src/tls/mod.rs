@@ -31,6 +31,24 @@ use crate::Stream;
 /// its verifier decides (RFC 9525). With native-tls the platform decides, and the names in the certificate are then
 /// compared once more as rustls would do it, since OpenSSL takes the subject's common name for a host where a
 /// certificate names none; a connector made with `danger_accept_invalid_hostnames` changes nothing about that.
+///
+/// native-tls neither tells the version and the cipher suite nor exports keying material: what names its channel is
+/// `tls-server-end-point` alone ([`ChannelBindings`]). Its own connectors speak TLS 1.0 and 1.1 where the platform
+/// still does, unless `min_protocol_version` says otherwise; [`default_tls_config`] does not.
+///
+/// ```
+/// # #[cfg(feature = "native-tls")]
+/// # fn example(client: &mut smtp_tokio::Client, authority: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+/// use native_tls::{Certificate, Protocol, TlsConnector};
+///
+/// let connector = TlsConnector::builder()
+///     .add_root_certificate(Certificate::from_pem(authority)?)
+///     .min_protocol_version(Some(Protocol::Tlsv12))
+///     .build()?;
+/// client.set_tls_config(connector);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct TlsConfig(Settings);
 
