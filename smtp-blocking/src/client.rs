@@ -590,8 +590,7 @@ impl<S: Stream> Client<S> {
             Some(moment) => Wait::Until(moment, budget),
             None => Wait::Slice(budget),
         });
-        let tls = crate::tls::handshake(stream, &config, upgrade.server_name())?;
-        Ok(Transport::Tls(Box::new(tls)))
+        crate::tls::handshake(stream, &config, upgrade.server_name()).map(Transport::Tls)
     }
 
     #[cfg(not(feature = "__tls"))]

@@ -31,8 +31,9 @@
 //! | `native-tls` | the platform's: OpenSSL, SChannel, Secure Transport | OpenSSL's headers where it is OpenSSL |
 //! | none of them | one of yours, through [`Client::start_tls_with`] and [`Client::over_tls`] | |
 //!
-//! They may be on together. Settings decide which is used (`TlsConfig`); without any it is the first in this order, so
-//! that a feature turned on elsewhere changes nothing for you. Take `default-features = false` to leave `ring` out.
+//! They may be on together. Settings decide which is used (`TlsConfig`); without any it is the first in this order, and
+//! since some other crate may turn on an earlier one, give settings where that matters. `default-features = false`
+//! leaves `ring` out.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

@@ -111,7 +111,7 @@ impl<S: Stream> Write for Clocked<S> {
 pub(crate) enum Transport<S: Stream> {
     Plain(Clocked<S>),
     #[cfg(feature = "__tls")]
-    Tls(Box<crate::tls::Tls<S>>),
+    Tls(crate::tls::Tls<S>),
     /// Closed, because the connection broke or ended.
     Gone,
 }

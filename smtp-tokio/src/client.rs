@@ -718,7 +718,7 @@ impl<S: Stream> Client<S> {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let handshake = crate::tls::handshake(stream, config, upgrade.server_name());
-        Ok(Transport::Tls(Box::new(self.pump.handshake(handshake).await?)))
+        self.pump.handshake(handshake).await.map(Transport::Tls)
     }
 
     #[cfg(not(feature = "__tls"))]

@@ -13,7 +13,7 @@ use crate::Stream;
 pub(crate) enum Transport<S: Stream> {
     Plain(Pin<Box<S>>),
     #[cfg(feature = "__tls")]
-    Tls(Box<crate::tls::Tls<S>>),
+    Tls(crate::tls::Tls<S>),
     /// Closed, because the connection broke or ended.
     Gone,
 }

@@ -94,8 +94,8 @@ impl fmt::Debug for TlsConfig {
 
 /// The settings used when none are given: TLS 1.2 and 1.3, and the certificate authorities that the platform trusts.
 ///
-/// With several features it is rustls rather than native-tls, and `ring` rather than `aws-lc-rs`, so that a feature
-/// that some other crate turns on changes nothing for those who had one of the former. To have another of them, give
+/// With several features it is rustls rather than native-tls, and `ring` rather than `aws-lc-rs`: a later one that some
+/// other crate turns on changes nothing for those who have an earlier one. Where it matters which of them it is, give
 /// settings of your own.
 ///
 /// # Errors
@@ -110,9 +110,9 @@ pub fn default_tls_config() -> io::Result<TlsConfig> {
 /// A stream under TLS.
 pub(crate) enum Tls<S: Stream> {
     #[cfg(feature = "__rustls")]
-    Rustls(over_rustls::Protected<S>),
+    Rustls(Box<over_rustls::Protected<S>>),
     #[cfg(feature = "native-tls")]
-    NativeTls(over_native_tls::Protected<S>),
+    NativeTls(Box<over_native_tls::Protected<S>>),
 }
 
 /// Does the handshake; the name is the one the caller configured.
@@ -123,12 +123,14 @@ pub(crate) async fn handshake<S: Stream>(
 ) -> io::Result<Tls<S>> {
     match config.0 {
         #[cfg(feature = "__rustls")]
-        Settings::Rustls(config) => {
-            over_rustls::Protected::handshake(stream, config, server_name).await.map(Tls::Rustls)
-        }
+        Settings::Rustls(config) => over_rustls::Protected::handshake(stream, config, server_name)
+            .await
+            .map(|tls| Tls::Rustls(Box::new(tls))),
         #[cfg(feature = "native-tls")]
         Settings::NativeTls(connector) => {
-            over_native_tls::Protected::handshake(stream, connector, server_name).await.map(Tls::NativeTls)
+            over_native_tls::Protected::handshake(stream, connector, server_name)
+                .await
+                .map(|tls| Tls::NativeTls(Box::new(tls)))
         }
     }
 }
