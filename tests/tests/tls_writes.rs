@@ -23,6 +23,8 @@ const RECORD: usize = 16_384;
 
 /// What happens once the stream has taken a full record, in the same write of the client's.
 #[derive(Clone, Copy, PartialEq)]
+// What lies is for C code alone.
+#[cfg_attr(not(feature = "native-tls"), allow(dead_code))]
 enum Then {
     /// Nothing.
     Nothing,
