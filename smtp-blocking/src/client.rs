@@ -3,8 +3,6 @@
 use std::fmt;
 use std::io::{self, BufRead};
 use std::net::{TcpStream, ToSocketAddrs};
-#[cfg(feature = "rustls")]
-use std::sync::Arc;
 
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::command::{Command, DataCommand};
@@ -26,7 +24,7 @@ use crate::observe::{Track, Watch};
 use crate::pump::{Progress, Pump};
 use crate::trace::Session;
 use crate::transport::Transport;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__tls")]
 use crate::transport::Wait;
 use crate::{ClientBuilder, Error, Message, SendError, Stream};
 
@@ -52,8 +50,8 @@ use crate::{ClientBuilder, Error, Message, SendError, Stream};
 /// ```
 pub struct Client<S: Stream = TcpStream> {
     pub(crate) pump: Pump<S>,
-    #[cfg(feature = "rustls")]
-    tls: Option<Arc<rustls::ClientConfig>>,
+    #[cfg(feature = "__tls")]
+    tls: Option<crate::TlsConfig>,
     /// The pool that it belongs to.
     #[cfg(feature = "r2d2")]
     pub(crate) origin: Option<crate::pool::Origin>,
@@ -80,11 +78,11 @@ impl Client<TcpStream> {
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     pub fn connect_with_tls(
         addresses: impl ToSocketAddrs,
         config: Config,
-        tls: Arc<rustls::ClientConfig>,
+        tls: impl Into<crate::TlsConfig>,
     ) -> Result<Self, Error> {
         let found = addresses.to_socket_addrs().map_err(Error::not_connected)?.collect();
         ClientBuilder::from(config).tls_config(tls).greeted(found)
@@ -122,7 +120,7 @@ impl<S: Stream> Client<S> {
     fn assemble(pump: Pump<S>) -> Self {
         Self {
             pump,
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "__tls")]
             tls: None,
             #[cfg(feature = "r2d2")]
             origin: None,
@@ -138,10 +136,11 @@ impl<S: Stream> Client<S> {
         self.pump.watch.set_transcript(&mut self.pump.connection, hook);
     }
 
-    /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config).
-    #[cfg(feature = "rustls")]
-    pub fn set_tls_config(&mut self, config: Arc<rustls::ClientConfig>) {
-        self.tls = Some(config);
+    /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config); they decide which TLS
+    /// library does it. [`TlsConfig`](crate::TlsConfig) tells what can be given here.
+    #[cfg(feature = "__tls")]
+    pub fn set_tls_config(&mut self, config: impl Into<crate::TlsConfig>) {
+        self.tls = Some(config.into());
     }
 
     /// Calls `hook` with how far a message is, after each write that took octets of it, and never more than once a
@@ -218,12 +217,13 @@ impl<S: Stream> Client<S> {
         Ok(client)
     }
 
-    /// What was agreed in the TLS handshake; `None` in clear.
-    #[cfg(feature = "rustls")]
+    /// What was agreed in the TLS handshake; `None` in clear, and if the caller did it. native-tls tells of the server's
+    /// certificate alone.
+    #[cfg(feature = "__tls")]
     #[must_use]
     pub fn tls_state(&self) -> Option<crate::TlsState> {
         match &self.pump.transport {
-            Transport::Tls(tls) => Some(crate::TlsState::of(&tls.conn)),
+            Transport::Tls(tls) => Some(tls.state()),
             Transport::Plain(_) | Transport::Gone => None,
         }
     }
@@ -582,7 +582,7 @@ impl<S: Stream> Client<S> {
     fn established(&mut self, upgrade: TlsUpgrade) -> Result<(), Error> {
         let upgrade = upgrade.bind(self.pump.transport.channel_bindings());
         self.pump.watch.tell_time(&mut self.pump.connection);
-        #[cfg(all(feature = "tracing", feature = "rustls"))]
+        #[cfg(all(feature = "tracing", feature = "__tls"))]
         if self.pump.watch.session.is_on() {
             self.pump.watch.session.tls(self.tls_state().as_ref());
         }
@@ -592,10 +592,10 @@ impl<S: Stream> Client<S> {
         Ok(())
     }
 
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     fn upgraded(&mut self, upgrade: &TlsUpgrade) -> io::Result<Transport<S>> {
         let config = match &self.tls {
-            Some(config) => Arc::clone(config),
+            Some(config) => config.clone(),
             None => crate::default_tls_config()?,
         };
         let Transport::Plain(stream) = std::mem::replace(&mut self.pump.transport, Transport::Gone) else {
@@ -607,13 +607,15 @@ impl<S: Stream> Client<S> {
             Some(moment) => Wait::Until(moment, budget),
             None => Wait::Slice(budget),
         });
-        let tls = crate::tls::handshake(stream, config, upgrade.server_name())?;
-        Ok(Transport::Tls(Box::new(tls)))
+        crate::tls::handshake(stream, &config, upgrade.server_name()).map(Transport::Tls)
     }
 
-    #[cfg(not(feature = "rustls"))]
+    #[cfg(not(feature = "__tls"))]
     fn upgraded(&mut self, _: &TlsUpgrade) -> io::Result<Transport<S>> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "TLS is not compiled in (feature `rustls`)"))
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "TLS is not compiled in (features `rustls`, `aws-lc-rs`, `native-tls`)",
+        ))
     }
 }
 

@@ -21,6 +21,19 @@
 //! client.quit()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # TLS
+//!
+//! | feature | library | |
+//! |---|---|---|
+//! | `rustls` (default) | rustls with `ring` | |
+//! | `aws-lc-rs` | rustls with aws-lc-rs | a C compiler for its C code |
+//! | `native-tls` | the platform's: OpenSSL, SChannel, Secure Transport | OpenSSL's headers where it is OpenSSL |
+//! | none of them | one of yours, through [`Client::start_tls_with`] and [`Client::over_tls`] | |
+//!
+//! They may be on together. Settings decide which is used (`TlsConfig`); without any it is the first in this order, and
+//! since some other crate may turn on an earlier one, give settings where that matters. `default-features = false`
+//! leaves `ring` out.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -59,7 +72,7 @@ mod observe;
 pub mod pool;
 mod pump;
 mod stream;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__tls")]
 mod tls;
 #[cfg(feature = "tracing")]
 mod trace;
@@ -78,9 +91,11 @@ pub use login::scram_nonce;
 pub use message::Message;
 pub use smtp_proto;
 pub use smtp_proto::connection::{Config, TlsPolicy};
+#[cfg(feature = "__tls")]
+pub use smtp_proto::security::{TlsState, TlsVersion};
 pub use stream::{Remote, Stream};
-#[cfg(feature = "rustls")]
-pub use tls::{TlsState, default_tls_config};
+#[cfg(feature = "__tls")]
+pub use tls::{TlsConfig, default_tls_config};
 
 /// The README's program, compiled.
 #[cfg(doctest)]

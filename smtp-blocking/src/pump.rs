@@ -189,7 +189,7 @@ impl<S: Stream> Pump<S> {
         if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
             self.connection.handle_timeout();
         }
-        #[cfg(feature = "rustls")]
+        #[cfg(feature = "__tls")]
         if crate::tls::is_clear_text(&error) {
             self.connection.tls_answered_in_clear();
         }

@@ -93,20 +93,20 @@ impl Session {
     }
 
     /// Whether anybody wants to know what was agreed for TLS.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     pub(crate) fn is_on(&self) -> bool {
         !self.span.is_disabled()
     }
 
     /// What was agreed in the TLS handshake.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     pub(crate) fn tls(&self, state: Option<&crate::TlsState>) {
         let Some(state) = state else { return };
         if let Some(version) = state.version {
-            self.span.record("tls.version", tracing::field::debug(version));
+            self.span.record("tls.version", display(version));
         }
-        if let Some(suite) = state.cipher_suite {
-            self.span.record("tls.cipher", tracing::field::debug(suite.suite()));
+        if let Some(suite) = &state.cipher_suite {
+            self.span.record("tls.cipher", display(suite));
         }
     }
 

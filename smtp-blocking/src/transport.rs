@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::time::Duration;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__tls")]
 use std::time::Instant;
 
 use smtp_proto::security::ChannelBindings;
@@ -22,19 +22,19 @@ pub(crate) struct Clocked<S> {
 #[derive(Clone, Copy)]
 pub(crate) enum Wait {
     /// Not at all.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     Never,
     /// For one slice of time in a single call.
     Slice(Duration),
     /// Until this moment, in however many calls; the slice is the longest that one of them lasts.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     Until(Instant, Duration),
 }
 
 /// Socket timeouts are set only when they change, so that a reply costs one system call and not two.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__tls")]
 /// What the time that is left may lack of the slice and still count as all of it.
 const GRACE: Duration = Duration::from_millis(20);
 
@@ -50,10 +50,10 @@ impl<S: Stream> Clocked<S> {
     /// The time for the next call; `WouldBlock` once there is none left.
     fn slice(&self) -> io::Result<Duration> {
         match self.wait {
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "__tls")]
             Wait::Never => Err(io::ErrorKind::WouldBlock.into()),
             Wait::Slice(slice) => Ok(slice.max(SHORTEST)),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "__tls")]
             Wait::Until(moment, slice) => {
                 let left = moment.saturating_duration_since(Instant::now());
                 match left.is_zero() {
@@ -78,7 +78,7 @@ impl<S: Stream> Clocked<S> {
 
 impl<S: Stream> Read for Clocked<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        #[cfg(feature = "rustls")]
+        #[cfg(feature = "__tls")]
         if let Wait::Never = self.wait {
             return self.stream.try_read(buffer);
         }
@@ -110,8 +110,8 @@ impl<S: Stream> Write for Clocked<S> {
 /// What octets go through.
 pub(crate) enum Transport<S: Stream> {
     Plain(Clocked<S>),
-    #[cfg(feature = "rustls")]
-    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, Clocked<S>>>),
+    #[cfg(feature = "__tls")]
+    Tls(crate::tls::Tls<S>),
     /// Closed, because the connection broke or ended.
     Gone,
 }
@@ -125,7 +125,7 @@ impl<S: Stream> Transport<S> {
     pub(crate) fn into_stream(self) -> Option<S> {
         match self {
             Transport::Plain(clocked) => Some(clocked.stream),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "__tls")]
             Transport::Tls(_) => None,
             Transport::Gone => None,
         }
@@ -135,8 +135,8 @@ impl<S: Stream> Transport<S> {
     pub(crate) fn channel_bindings(&self) -> ChannelBindings {
         match self {
             Transport::Plain(clocked) => clocked.stream.channel_bindings(),
-            #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => crate::tls::channel_bindings(&tls.conn),
+            #[cfg(feature = "__tls")]
+            Transport::Tls(tls) => tls.channel_bindings(),
             Transport::Gone => ChannelBindings::new(),
         }
     }
@@ -145,8 +145,8 @@ impl<S: Stream> Transport<S> {
     pub(crate) fn set_wait(&mut self, wait: Wait) {
         match self {
             Transport::Plain(clocked) => clocked.set_wait(wait),
-            #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => tls.sock.set_wait(wait),
+            #[cfg(feature = "__tls")]
+            Transport::Tls(tls) => tls.set_wait(wait),
             Transport::Gone => {}
         }
     }
@@ -154,7 +154,7 @@ impl<S: Stream> Transport<S> {
     /// In clear a call is one call of the stream; under TLS it may be many, and they share the time.
     pub(crate) fn wait_for(&mut self, slice: Duration) {
         let wait = match self {
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "__tls")]
             Transport::Tls(_) => match Instant::now().checked_add(slice) {
                 Some(moment) => Wait::Until(moment, slice),
                 None => Wait::Slice(slice),
@@ -167,8 +167,8 @@ impl<S: Stream> Transport<S> {
     /// Whether TLS keeps octets that it has taken, because the stream did not take them.
     pub(crate) fn is_backed_up(&self) -> bool {
         match self {
-            #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => tls.conn.wants_write(),
+            #[cfg(feature = "__tls")]
+            Transport::Tls(tls) => tls.is_backed_up(),
             Transport::Plain(_) | Transport::Gone => false,
         }
     }
@@ -177,10 +177,10 @@ impl<S: Stream> Transport<S> {
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Transport::Plain(clocked) => clocked.stream.try_read(buffer),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "__tls")]
             Transport::Tls(tls) => {
-                tls.sock.set_wait(Wait::Never);
-                read_records(tls, buffer)
+                tls.set_wait(Wait::Never);
+                tls.read_past_writes(buffer)
             }
             Transport::Gone => Err(gone()),
         }
@@ -189,37 +189,10 @@ impl<S: Stream> Transport<S> {
     /// Reads, while a write may be stuck: under TLS an ordinary read would first wait for that.
     pub(crate) fn read_past_writes(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => read_records(tls, buffer),
+            #[cfg(feature = "__tls")]
+            Transport::Tls(tls) => tls.read_past_writes(buffer),
             Transport::Plain(_) | Transport::Gone => self.read(buffer),
         }
-    }
-}
-
-/// Reads what rustls has decrypted already, or else the next record, and writes nothing.
-#[cfg(feature = "rustls")]
-fn read_records<S: Stream>(
-    tls: &mut rustls::StreamOwned<rustls::ClientConnection, Clocked<S>>,
-    buffer: &mut [u8],
-) -> io::Result<usize> {
-    loop {
-        match tls.conn.reader().read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result,
-        }
-        if tls.conn.read_tls(&mut tls.sock)? == 0 {
-            return Ok(0);
-        }
-        tls.conn.process_new_packets().map_err(io::Error::other)?;
-    }
-}
-
-/// `Ok(0)` from rustls means that its buffer is full, not that the stream has ended.
-#[cfg(feature = "rustls")]
-fn not_zero(result: io::Result<usize>, full: bool) -> io::Result<usize> {
-    match result {
-        Ok(0) if full => Err(io::ErrorKind::WouldBlock.into()),
-        result => result,
     }
 }
 
@@ -231,7 +204,7 @@ impl<S: Stream> Read for Transport<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Transport::Plain(stream) => stream.read(buffer),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "__tls")]
             Transport::Tls(tls) => tls.read(buffer),
             Transport::Gone => Err(gone()),
         }
@@ -242,8 +215,8 @@ impl<S: Stream> Write for Transport<S> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         match self {
             Transport::Plain(stream) => stream.write(octets),
-            #[cfg(feature = "rustls")]
-            Transport::Tls(_) => self.write_vectored(&[IoSlice::new(octets)]),
+            #[cfg(feature = "__tls")]
+            Transport::Tls(tls) => tls.write_vectored(&[IoSlice::new(octets)]),
             Transport::Gone => Err(gone()),
         }
     }
@@ -251,12 +224,8 @@ impl<S: Stream> Write for Transport<S> {
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Transport::Plain(stream) => stream.write_vectored(slices),
-            #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => {
-                // `StreamOwned` would write the first slice alone.
-                let result = rustls::Stream::new(&mut tls.conn, &mut tls.sock).write_vectored(slices);
-                not_zero(result, tls.conn.wants_write())
-            }
+            #[cfg(feature = "__tls")]
+            Transport::Tls(tls) => tls.write_vectored(slices),
             Transport::Gone => Err(gone()),
         }
     }
@@ -264,7 +233,7 @@ impl<S: Stream> Write for Transport<S> {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Transport::Plain(stream) => stream.flush(),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "__tls")]
             Transport::Tls(tls) => tls.flush(),
             Transport::Gone => Ok(()),
         }

@@ -7,11 +7,13 @@
 mod bindings;
 #[cfg(feature = "scram")]
 mod certificate;
+mod state;
 
 use alloc::sync::Arc;
 use core::net::IpAddr;
 
 pub use bindings::ChannelBindings;
+pub use state::{TlsState, TlsVersion};
 
 /// The state of the connection's protection against eavesdropping and tampering.
 #[derive(Debug, Clone, PartialEq, Eq)]

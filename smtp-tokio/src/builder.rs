@@ -3,8 +3,6 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-#[cfg(feature = "rustls")]
-use std::sync::Arc;
 
 use smtp_proto::connection::{Config, Protocol, Quirks, Timeouts, TlsPolicy, Window};
 use smtp_proto::path::ClientName;
@@ -62,8 +60,8 @@ pub struct ClientBuilder {
     port: Option<u16>,
     credentials: Option<Credentials>,
     local_address: Option<IpAddr>,
-    #[cfg(feature = "rustls")]
-    tls: Option<Arc<rustls::ClientConfig>>,
+    #[cfg(feature = "__tls")]
+    tls: Option<crate::TlsConfig>,
 }
 
 impl ClientBuilder {
@@ -97,10 +95,10 @@ impl ClientBuilder {
 
     /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config): other roots, a client
     /// certificate.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     #[must_use]
-    pub fn tls_config(mut self, tls: Arc<rustls::ClientConfig>) -> Self {
-        self.tls = Some(tls);
+    pub fn tls_config(mut self, tls: impl Into<crate::TlsConfig>) -> Self {
+        self.tls = Some(tls.into());
         self
     }
 
@@ -215,11 +213,11 @@ impl ClientBuilder {
 
     /// A client that has said and heard nothing yet.
     fn client<S: Stream>(&self, stream: S) -> Client<S> {
-        #[cfg_attr(not(feature = "rustls"), expect(unused_mut))]
+        #[cfg_attr(not(feature = "__tls"), expect(unused_mut))]
         let mut client = Client::new(stream, self.config.clone());
-        #[cfg(feature = "rustls")]
+        #[cfg(feature = "__tls")]
         if let Some(tls) = &self.tls {
-            client.set_tls_config(Arc::clone(tls));
+            client.set_tls_config(tls.clone());
         }
         client
     }
@@ -270,7 +268,7 @@ impl From<Config> for ClientBuilder {
             port: None,
             credentials: None,
             local_address: None,
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "__tls")]
             tls: None,
         }
     }

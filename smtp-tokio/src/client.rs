@@ -4,8 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-#[cfg(feature = "rustls")]
-use std::sync::Arc;
 
 use smtp_proto::capabilities::Capabilities;
 use smtp_proto::command::{Command, DataCommand};
@@ -77,8 +75,8 @@ use crate::{ClientBuilder, Error, Message, SendError, Stream};
 /// ```
 pub struct Client<S: Stream = TcpStream> {
     pub(crate) pump: Pump<S>,
-    #[cfg(feature = "rustls")]
-    tls: Option<Arc<rustls::ClientConfig>>,
+    #[cfg(feature = "__tls")]
+    tls: Option<crate::TlsConfig>,
     /// The pool that it belongs to.
     #[cfg(feature = "deadpool")]
     pub(crate) origin: Option<crate::pool::Origin>,
@@ -112,11 +110,11 @@ impl Client<TcpStream> {
     ///
     /// # Cancel safety
     /// Dropping the future closes every connection.
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     pub async fn connect_with_tls(
         addresses: impl ToSocketAddrs,
         config: Config,
-        tls: Arc<rustls::ClientConfig>,
+        tls: impl Into<crate::TlsConfig>,
     ) -> Result<Self, Error> {
         let found = look_up(addresses, config.get_timeouts().connect).await.map_err(Error::not_connected)?;
         ClientBuilder::from(config).tls_config(tls).greeted(found).await
@@ -154,7 +152,7 @@ impl<S: Stream> Client<S> {
     fn assemble(pump: Pump<S>) -> Self {
         Self {
             pump,
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "__tls")]
             tls: None,
             #[cfg(feature = "deadpool")]
             origin: None,
@@ -170,10 +168,11 @@ impl<S: Stream> Client<S> {
         self.pump.watch.set_transcript(&mut self.pump.connection, hook);
     }
 
-    /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config).
-    #[cfg(feature = "rustls")]
-    pub fn set_tls_config(&mut self, config: Arc<rustls::ClientConfig>) {
-        self.tls = Some(config);
+    /// Uses these TLS settings in place of [`default_tls_config`](crate::default_tls_config); they decide which TLS
+    /// library does it. [`TlsConfig`](crate::TlsConfig) tells what can be given here.
+    #[cfg(feature = "__tls")]
+    pub fn set_tls_config(&mut self, config: impl Into<crate::TlsConfig>) {
+        self.tls = Some(config.into());
     }
 
     /// Calls `hook` with how far a message is, after each write that took octets of it, and never more than once a
@@ -269,12 +268,13 @@ impl<S: Stream> Client<S> {
         Ok(client)
     }
 
-    /// What was agreed in the TLS handshake; `None` in clear.
-    #[cfg(feature = "rustls")]
+    /// What was agreed in the TLS handshake; `None` in clear, and if the caller did it. native-tls tells of the server's
+    /// certificate alone.
+    #[cfg(feature = "__tls")]
     #[must_use]
     pub fn tls_state(&self) -> Option<crate::TlsState> {
         match &self.pump.transport {
-            Transport::Tls(tls) => Some(crate::TlsState::of(tls.get_ref().1)),
+            Transport::Tls(tls) => Some(tls.state()),
             Transport::Plain(_) | Transport::Gone => None,
         }
     }
@@ -713,7 +713,7 @@ impl<S: Stream> Client<S> {
             Err(error) => return Err(self.pump.tls_failed(error)),
         }
         self.pump.watch.tell_time(&mut self.pump.connection);
-        #[cfg(all(feature = "tracing", feature = "rustls"))]
+        #[cfg(all(feature = "tracing", feature = "__tls"))]
         if self.pump.watch.session.is_on() {
             self.pump.watch.session.tls(self.tls_state().as_ref());
         }
@@ -721,22 +721,25 @@ impl<S: Stream> Client<S> {
         Ok(self.pump.connection.tls_established(upgrade)?)
     }
 
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "__tls")]
     async fn upgraded(&mut self, upgrade: &TlsUpgrade) -> io::Result<Transport<S>> {
         let config = match &self.tls {
-            Some(config) => Arc::clone(config),
+            Some(config) => config.clone(),
             None => crate::default_tls_config()?,
         };
         let Transport::Plain(stream) = std::mem::replace(&mut self.pump.transport, Transport::Gone) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let handshake = crate::tls::handshake(stream, config, upgrade.server_name());
-        Ok(Transport::Tls(Box::new(self.pump.handshake(handshake).await?)))
+        self.pump.handshake(handshake).await.map(Transport::Tls)
     }
 
-    #[cfg(not(feature = "rustls"))]
+    #[cfg(not(feature = "__tls"))]
     async fn upgraded(&mut self, _: &TlsUpgrade) -> io::Result<Transport<S>> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "TLS is not compiled in (feature `rustls`)"))
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "TLS is not compiled in (features `rustls`, `aws-lc-rs`, `native-tls`)",
+        ))
     }
 }
 

@@ -9,6 +9,19 @@
 //!
 //! The verbs are those of `smtp-blocking`, one to one; its documentation has the table that maps each name of Go's
 //! `net/smtp`.
+//!
+//! # TLS
+//!
+//! | feature | library | |
+//! |---|---|---|
+//! | `rustls` (default) | rustls with `ring` | |
+//! | `aws-lc-rs` | rustls with aws-lc-rs | a C compiler for its C code |
+//! | `native-tls` | the platform's: OpenSSL, SChannel, Secure Transport | OpenSSL's headers where it is OpenSSL |
+//! | none of them | one of yours, through [`Client::start_tls_with`] and [`Client::over_tls`] | |
+//!
+//! They may be on together. Settings decide which is used (`TlsConfig`); without any it is the first in this order, and
+//! since some other crate may turn on an earlier one, give settings where that matters. `default-features = false`
+//! leaves `ring` out.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -34,8 +47,6 @@
 )]
 
 mod batch;
-#[cfg(feature = "rustls")]
-mod below;
 mod builder;
 mod client;
 mod connect;
@@ -50,7 +61,7 @@ pub mod pool;
 mod pump;
 mod race;
 mod stream;
-#[cfg(feature = "rustls")]
+#[cfg(feature = "__tls")]
 mod tls;
 #[cfg(feature = "tracing")]
 mod trace;
@@ -69,9 +80,11 @@ pub use login::scram_nonce;
 pub use message::Message;
 pub use smtp_proto;
 pub use smtp_proto::connection::{Config, TlsPolicy};
+#[cfg(feature = "__tls")]
+pub use smtp_proto::security::{TlsState, TlsVersion};
 pub use stream::{Remote, Stream};
-#[cfg(feature = "rustls")]
-pub use tls::{TlsState, default_tls_config};
+#[cfg(feature = "__tls")]
+pub use tls::{TlsConfig, default_tls_config};
 
 /// The README's program, compiled.
 #[cfg(doctest)]

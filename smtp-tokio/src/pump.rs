@@ -248,7 +248,7 @@ impl<S: Stream> Pump<S> {
     /// The handshake failed, or took too long: nothing is ever said in clear again.
     pub(crate) fn tls_failed(&mut self, error: io::Error) -> Error {
         // The first reason is the one that stays.
-        #[cfg(feature = "rustls")]
+        #[cfg(feature = "__tls")]
         if crate::tls::is_clear_text(&error) {
             self.connection.tls_answered_in_clear();
         }

@@ -6,22 +6,14 @@ use std::task::{Context, Poll};
 
 use smtp_proto::security::ChannelBindings;
 use tokio::io::ReadBuf;
-#[cfg(feature = "rustls")]
-use tokio::io::{AsyncRead as _, AsyncWrite as _};
 
 use crate::Stream;
-#[cfg(feature = "rustls")]
-use crate::below::Below;
-
-/// The most octets that rustls takes in one call.
-#[cfg(feature = "rustls")]
-pub(crate) const TAKEN_AT_ONCE: usize = 64 * 1024;
 
 /// What octets go through. The stream is boxed because it may be one that must not move.
 pub(crate) enum Transport<S: Stream> {
     Plain(Pin<Box<S>>),
-    #[cfg(feature = "rustls")]
-    Tls(Box<tokio_rustls::client::TlsStream<Below<S>>>),
+    #[cfg(feature = "__tls")]
+    Tls(crate::tls::Tls<S>),
     /// Closed, because the connection broke or ended.
     Gone,
 }
@@ -35,8 +27,8 @@ impl<S: Stream> Transport<S> {
     pub(crate) fn channel_bindings(&self) -> ChannelBindings {
         match self {
             Transport::Plain(stream) => stream.channel_bindings(),
-            #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => crate::tls::channel_bindings(tls.get_ref().1),
+            #[cfg(feature = "__tls")]
+            Transport::Tls(tls) => tls.channel_bindings(),
             Transport::Gone => ChannelBindings::new(),
         }
     }
@@ -48,8 +40,8 @@ impl<S: Stream> Transport<S> {
     ) -> Poll<io::Result<()>> {
         match self {
             Transport::Plain(stream) => stream.as_mut().poll_read(cx, buffer),
-            #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+            #[cfg(feature = "__tls")]
+            Transport::Tls(tls) => tls.poll_read(cx, buffer),
             Transport::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -61,19 +53,8 @@ impl<S: Stream> Transport<S> {
     ) -> Poll<io::Result<usize>> {
         match self {
             Transport::Plain(stream) => stream.as_mut().poll_write_vectored(cx, slices),
-            #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => {
-                let before = tls.get_ref().0.taken();
-                match Pin::new(&mut *tls).poll_write_vectored(cx, slices) {
-                    // Octets of this write may be in the records that have left: all count that TLS may have taken. The
-                    // next call meets the error again.
-                    Poll::Ready(Err(_)) if tls.get_ref().0.taken() != before => {
-                        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-                        Poll::Ready(Ok(offered.min(TAKEN_AT_ONCE)))
-                    }
-                    result => result,
-                }
-            }
+            #[cfg(feature = "__tls")]
+            Transport::Tls(tls) => tls.poll_write_vectored(cx, slices),
             Transport::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -81,8 +62,8 @@ impl<S: Stream> Transport<S> {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Transport::Plain(stream) => stream.as_mut().poll_flush(cx),
-            #[cfg(feature = "rustls")]
-            Transport::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            #[cfg(feature = "__tls")]
+            Transport::Tls(tls) => tls.poll_flush(cx),
             Transport::Gone => Poll::Ready(Ok(())),
         }
     }

@@ -4,9 +4,11 @@
 //!   blocking and the tokio adapter, whole and octet by octet.
 //! - [`sink`]: a server that takes mail and keeps it, strict, over SMTP and LMTP, with every extension that
 //!   the client speaks.
+//! - [`library`]: the TLS libraries that the adapters can be built with.
 //!
 //! The conformance suites are this package's tests; `tests/interop/run` starts real servers for the last.
 
+pub mod library;
 pub mod script;
 pub mod sink;
 

@@ -11,6 +11,7 @@ use std::task::Poll;
 
 use ::tokio::io::AsyncWriteExt as _;
 use smtp_proto::Error;
+use smtp_tests::library::Library;
 use transcripts::ways::{tokio, tokio_op};
 use transcripts::{Case, Kind, Line, Model, Op, Over, Plan, tls, virtual_time};
 
@@ -137,17 +138,21 @@ fn x05_every_poll_of_every_operation_in_clear() {
 #[test]
 fn x05_x06_every_poll_of_every_operation_under_tls() {
     let time = virtual_time();
-    let (mut usable, mut poisoned) = (0, 0);
-    for model in Model::all(Over::Tls).filter(is_single) {
-        // Whole records are over in a poll or two; octet by octet there are so many that some have to do.
-        for (one_octet, step) in [(false, 1), (true, 11)] {
-            let counts = sweep(&model, Plan { hesitant: true, one_octet, ..Plan::default() }, step, &time);
-            usable += counts.0;
-            poisoned += counts.1;
+    for &library in Library::all() {
+        let (mut usable, mut poisoned) = (0, 0);
+        let whole = Plan { hesitant: true, library, ..Plan::default() };
+        for model in Model::all_with(Over::Tls, Plan { library, ..Plan::default() }).filter(is_single) {
+            // Whole records are over in a poll or two; octet by octet there are so many that some have to do.
+            for (one_octet, step) in [(false, 1), (true, 11)] {
+                let counts = sweep(&model, Plan { one_octet, ..whole }, step, &time);
+                usable += counts.0;
+                poisoned += counts.1;
+            }
         }
+        let name = library.name();
+        println!("x05_x06: {name}: {} cases, {usable} of them usable", usable + poisoned);
+        assert!(usable >= 50 && poisoned >= 1_500, "{name}: {usable} {poisoned}");
     }
-    println!("x05_x06: {} cases, {usable} of them usable", usable + poisoned);
-    assert!(usable >= 50 && poisoned >= 1_500, "{usable} {poisoned}");
 }
 
 /// X08: a client that was introduced already is dropped, in a runtime and where there is none: no QUIT, no close_notify,
@@ -160,9 +165,11 @@ fn x08_an_open_client_is_dropped_without_a_word() {
         ops: &[],
         kind: Kind::Smtp,
     };
-    for over in [Over::Clear, Over::Tls] {
+    let under_tls = Library::all().iter().map(|library| (Over::Tls, *library));
+    for (over, library) in under_tls.chain([(Over::Clear, Library::default())]) {
         for inside in [true, false] {
-            let line = Line::secure(CASE.script(over), &tls().server, Plan::default());
+            let plan = Plan { library, ..Plan::default() };
+            let line = Line::secure(CASE.script(over), &tls().server, plan);
             let watch = line.watch();
             let time = virtual_time();
             let mut client = tokio(&CASE, over, line).unwrap();
@@ -202,9 +209,11 @@ fn d18_a_writer_that_is_dropped_commits_nothing() {
         ops: &[],
         kind: Kind::Smtp,
     };
-    for over in [Over::Clear, Over::Tls] {
+    let under_tls = Library::all().iter().map(|library| (Over::Tls, *library));
+    for (over, library) in under_tls.chain([(Over::Clear, Library::default())]) {
         for shut_down in [false, true] {
-            let line = Line::secure(CASE.script(over), &tls().server, Plan::default());
+            let plan = Plan { library, ..Plan::default() };
+            let line = Line::secure(CASE.script(over), &tls().server, plan);
             let watch = line.watch();
             virtual_time().block_on(async {
                 let mut client = tokio(&CASE, over, line).unwrap();

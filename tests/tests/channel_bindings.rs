@@ -13,50 +13,54 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, SignatureAlgorithm};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, SignatureAlgorithm};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{
-    ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion,
-};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 use sha2::{Digest, Sha256, Sha384};
 use smtp_proto::Error;
 use smtp_proto::connection::{Config, Timeouts, TlsPolicy};
 use smtp_proto::reply::Reply;
 use smtp_proto::sasl::Credentials;
 use smtp_proto::security::ChannelBindings;
+use smtp_tests::library::{Library, Settings};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const SALT: &[u8] = b"0123456789abcdef";
 const ITERATIONS: u32 = 4096;
-const ADAPTERS: [bool; 2] = [false, true];
+
+/// Each TLS library, and whether it is in smtp-tokio.
+fn each_library() -> impl Iterator<Item = (Library, bool)> {
+    Library::all().iter().flat_map(|library| [(*library, false), (*library, true)])
+}
 
 /// Server and client settings, and the server's certificate in DER.
 struct Setup {
     server: Arc<ServerConfig>,
-    client: Arc<ClientConfig>,
+    client: Settings,
     certificate: Vec<u8>,
 }
 
 /// A server whose certificate is signed with `algorithm`, and that speaks one version of TLS.
-fn setup(algorithm: &'static SignatureAlgorithm, version: &'static SupportedProtocolVersion) -> Setup {
+fn setup(
+    library: Library,
+    algorithm: &'static SignatureAlgorithm,
+    version: &'static SupportedProtocolVersion,
+) -> Setup {
     let authority_key = KeyPair::generate_for(algorithm).unwrap();
     let mut parameters = CertificateParams::new(Vec::new()).unwrap();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.distinguished_name.push(DnType::CommonName, "an authority");
     let authority = parameters.self_signed(&authority_key).unwrap();
     let key = KeyPair::generate().unwrap();
     let parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     let certificate = parameters.signed_by(&key, &authority, &authority_key).unwrap();
 
-    let provider = || Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let server = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[version]).unwrap();
+    let server = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
     let server = server.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der().clone()).unwrap();
-    let client =
-        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
-    let client = client.with_root_certificates(roots).with_no_client_auth();
-    Setup { server: Arc::new(server), client: Arc::new(client), certificate: certificate.der().to_vec() }
+    let client = library.trusting(authority.der()).unwrap();
+    Setup { server: Arc::new(server), client, certificate: certificate.der().to_vec() }
 }
 
 /// What the server saw: the mechanism, and the GS2 header.
@@ -144,7 +148,7 @@ fn salted(password: &[u8]) -> [u8; 32] {
 }
 
 /// Logs in through one adapter.
-fn log_in(tokio: bool, address: SocketAddr, tls: Arc<ClientConfig>, password: &str) -> Result<Reply, Error> {
+fn log_in(tokio: bool, address: SocketAddr, tls: Settings, password: &str) -> Result<Reply, Error> {
     let credentials = Credentials::password("alice", password);
     let config =
         Config::new("localhost").tls(TlsPolicy::Implicit).timeouts(Timeouts::all(Duration::from_secs(20)));
@@ -167,11 +171,25 @@ fn exporter(_: &str, tls: &ServerConnection) -> Vec<u8> {
 
 #[test]
 fn a22_tls_exporter_under_tls_1_3() {
-    for tokio in ADAPTERS {
-        let setup = setup(&rcgen::PKCS_ECDSA_P256_SHA256, &rustls::version::TLS13);
+    for (library, tokio) in each_library().filter(|(library, _)| library.is_rustls()) {
+        let setup = setup(library, &rcgen::PKCS_ECDSA_P256_SHA256, &rustls::version::TLS13);
         let (address, served) = serve(setup.server, EVERYTHING, exporter);
         log_in(tokio, address, setup.client, "wonderland").unwrap();
         let seen = ("SCRAM-SHA-256-PLUS".into(), "p=tls-exporter,,".into());
+        assert_eq!(served.join().unwrap(), Some(seen));
+    }
+}
+
+/// native-tls has nothing to export keying material with, so the certificate names the channel.
+#[test]
+fn a22_tls_server_end_point_where_nothing_is_exported() {
+    for (library, tokio) in each_library().filter(|(library, _)| !library.is_rustls()) {
+        let setup = setup(library, &rcgen::PKCS_ECDSA_P256_SHA256, &rustls::version::TLS13);
+        let certificate = setup.certificate;
+        let (address, served) =
+            serve(setup.server, EVERYTHING, move |_, _| Sha256::digest(&certificate).to_vec());
+        log_in(tokio, address, setup.client, "wonderland").unwrap();
+        let seen = ("SCRAM-SHA-256-PLUS".into(), "p=tls-server-end-point,,".into());
         assert_eq!(served.join().unwrap(), Some(seen));
     }
 }
@@ -182,9 +200,9 @@ fn a22_tls_server_end_point_under_tls_1_2() {
     let sha256: Hash = |der| Sha256::digest(der).to_vec();
     let sha384: Hash = |der| Sha384::digest(der).to_vec();
     let table = [(&rcgen::PKCS_ECDSA_P256_SHA256, sha256), (&rcgen::PKCS_ECDSA_P384_SHA384, sha384)];
-    for tokio in ADAPTERS {
+    for (library, tokio) in each_library() {
         for (algorithm, hash) in table {
-            let setup = setup(algorithm, &rustls::version::TLS12);
+            let setup = setup(library, algorithm, &rustls::version::TLS12);
             let certificate = setup.certificate;
             let (address, served) = serve(setup.server, EVERYTHING, move |_, _| hash(&certificate));
             log_in(tokio, address, setup.client, "wonderland").unwrap();
@@ -196,8 +214,8 @@ fn a22_tls_server_end_point_under_tls_1_2() {
 
 #[test]
 fn a22_no_binding_where_none_is_defined() {
-    for tokio in ADAPTERS {
-        let setup = setup(&rcgen::PKCS_ED25519, &rustls::version::TLS12);
+    for (library, tokio) in each_library() {
+        let setup = setup(library, &rcgen::PKCS_ED25519, &rustls::version::TLS12);
         let (address, served) = serve(setup.server, EVERYTHING, |_, _| Vec::new());
         log_in(tokio, address, setup.client, "wonderland").unwrap();
         assert_eq!(served.join().unwrap(), Some(("SCRAM-SHA-256".into(), "n,,".into())));
@@ -206,8 +224,8 @@ fn a22_no_binding_where_none_is_defined() {
 
 #[test]
 fn a22_a_server_learns_that_its_offer_was_taken_away() {
-    for tokio in ADAPTERS {
-        let setup = setup(&rcgen::PKCS_ECDSA_P256_SHA256, &rustls::version::TLS13);
+    for (library, tokio) in each_library() {
+        let setup = setup(library, &rcgen::PKCS_ECDSA_P256_SHA256, &rustls::version::TLS13);
         let (address, served) = serve(setup.server, "PLAIN SCRAM-SHA-256", |_, _| Vec::new());
         log_in(tokio, address, setup.client, "wonderland").unwrap();
         assert_eq!(served.join().unwrap(), Some(("SCRAM-SHA-256".into(), "y,,".into())));
@@ -216,9 +234,9 @@ fn a22_a_server_learns_that_its_offer_was_taken_away() {
 
 #[test]
 fn a22_another_channel_or_password_is_refused() {
-    for tokio in ADAPTERS {
+    for (library, tokio) in each_library() {
         for (password, relayed) in [("wonderland", true), ("looking-glass", false)] {
-            let setup = setup(&rcgen::PKCS_ECDSA_P256_SHA256, &rustls::version::TLS13);
+            let setup = setup(library, &rcgen::PKCS_ECDSA_P256_SHA256, &rustls::version::TLS13);
             let (address, served) = serve(setup.server, EVERYTHING, move |header, tls| match relayed {
                 // What the server's end is called when somebody stands in between.
                 true => vec![7; 32],

@@ -4,6 +4,7 @@
 
 mod transcripts;
 
+use smtp_tests::library::Library;
 use smtp_tests::script::Mode;
 use tokio::runtime::Runtime;
 use transcripts::ways::{through_blocking, through_core, through_tokio};
@@ -56,11 +57,11 @@ fn x13_both_adapters_over_tls_say_and_find_the_same() {
     let time = virtual_time();
     for case in CASES.iter().filter(|case| case.suits(Over::Tls)) {
         let expected = expected(case);
-        for plan in [
-            Plan::default(),
-            Plan { one_octet: true, ..Plan::default() },
-            Plan { hesitant: true, ..Plan::default() },
-        ] {
+        let plans = Library::all().iter().flat_map(|&library| {
+            let whole = Plan { library, ..Plan::default() };
+            [whole, Plan { one_octet: true, ..whole }, Plan { hesitant: true, ..whole }]
+        });
+        for plan in plans {
             let at = line(case, Over::Tls, plan);
             let watch = at.watch();
             let told = through_blocking(case, Over::Tls, at);

@@ -14,6 +14,7 @@ use std::time::Duration;
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use smtp_proto::SendError;
 use smtp_proto::connection::{Config, Stage, TlsPolicy};
+use smtp_tests::library::Library;
 use smtp_tests::script::envelope;
 use transcripts::ways::{blocking, blocking_op, tokio, tokio_op};
 use transcripts::{Fault, Line, Model, Over, Plan, Told, Watch, tls, virtual_time};
@@ -84,7 +85,7 @@ fn sweep(model: &Model, base: Plan, time: &tokio::runtime::Runtime) -> usize {
             for call in 0.. {
                 let plan = Plan { fault: Some((call, fault)), ..base };
                 let (told, watch) = play(model, plan, is_tokio, time);
-                let way = format!("tokio {is_tokio}, {fault:?} at call {call}");
+                let way = format!("{:?}, tokio {is_tokio}, {fault:?} at call {call}", plan.library);
                 check(model, &told, &watch, transparent || !watch.fault_was_met(), &way);
                 if call >= watch.calls() {
                     break;
@@ -107,9 +108,12 @@ fn x01_x02_every_fault_at_every_call_in_clear() {
 #[test]
 fn x01_x02_x10_every_fault_at_every_call_under_tls() {
     let time = virtual_time();
-    let cases: usize = Model::all(Over::Tls).map(|model| sweep(&model, Plan::default(), &time)).sum();
-    println!("x10: {cases} cases");
-    assert!(cases >= 6_000, "{cases}");
+    for &library in Library::all() {
+        let plan = Plan { library, ..Plan::default() };
+        let cases: usize = Model::all_with(Over::Tls, plan).map(|model| sweep(&model, plan, &time)).sum();
+        println!("x10: {}: {cases} cases", library.name());
+        assert!(cases >= 6_000, "{cases}");
+    }
 }
 
 fn config() -> Config {

@@ -11,10 +11,10 @@ use std::time::Duration;
 use smtp_proto::connection::{Config, Stage, Timeouts, TlsPolicy};
 use smtp_proto::error::{Error, ProtocolError};
 use tls_support::server::{Heard, offer};
-use tls_support::{Ask, Attempt, Authority, BACKENDS, Backend, Outcome, Server, Trust, assert_tls_records};
+use tls_support::{Ask, Attempt, Authority, Backend, Outcome, Server, Trust, assert_tls_records, backends};
 
 fn attempt(backend: &Backend, server: &Server, policy: TlsPolicy) -> Outcome {
-    (backend.attempt)(Attempt {
+    backend.attempt(Attempt {
         address: server.address,
         config: Config::new("mail.example").tls(policy).timeouts(Timeouts::all(Duration::from_secs(20))),
         trust: Trust::Only(&Authority::new()),
@@ -48,8 +48,8 @@ fn assert_silent_in_clear(heard: &Heard, way: &str) {
 
 #[test]
 fn t03_octets_in_clear_behind_the_220_go_to_tls_which_refuses_them() {
-    for backend in BACKENDS {
-        let name = backend.name;
+    for backend in &backends() {
+        let name = &backend.name;
         for after_client_hello in [false, true] {
             let server = Server::play(move |mut stream, heard| {
                 offer(&mut stream, heard)?;
@@ -73,8 +73,8 @@ fn t03_octets_in_clear_behind_the_220_go_to_tls_which_refuses_them() {
 fn t05_a_server_that_speaks_first_in_tls_is_not_spoken_to() {
     // A record of the handshake with the beginning of a ServerHello.
     const SERVER_HELLO: &[u8] = b"\x16\x03\x03\x00\x06\x02\x00\x00\x02\x03\x03";
-    for backend in BACKENDS {
-        let name = backend.name;
+    for backend in &backends() {
+        let name = &backend.name;
         for in_one_segment in [true, false] {
             let server = Server::play(move |mut stream, heard| {
                 offer(&mut stream, heard)?;
@@ -108,8 +108,8 @@ fn t13_a_greeting_of_another_protocol_ends_it_under_every_policy() {
         // A server of implicit TLS that does not like what it hears says so in a TLS alert.
         b"\x15\x03\x03\x00\x02\x02\x32",
     ];
-    for backend in BACKENDS {
-        let name = backend.name;
+    for backend in &backends() {
+        let name = &backend.name;
         for policy in [TlsPolicy::Required, TlsPolicy::Opportunistic, TlsPolicy::None, TlsPolicy::Implicit] {
             for greeting in GREETINGS {
                 let server = Server::play(move |mut stream, heard| {
@@ -143,8 +143,8 @@ fn t13_a_greeting_of_another_protocol_ends_it_under_every_policy() {
 /// A 220, and then a server that ends the handshake: with an alert, by closing, or by resetting.
 #[test]
 fn t15_after_a_failed_handshake_nothing_is_said_in_clear() {
-    for backend in BACKENDS {
-        let name = backend.name;
+    for backend in &backends() {
+        let name = &backend.name;
         for policy in [TlsPolicy::Required, TlsPolicy::Opportunistic] {
             for alert in [&b"\x15\x03\x03\x00\x02\x02\x28"[..], b""] {
                 let server = Server::play(move |mut stream, heard| {
@@ -169,8 +169,8 @@ fn t15_after_a_failed_handshake_nothing_is_said_in_clear() {
 /// The commonest mistake of all: the port of STARTTLS, and TLS from the first octet on. The error names it.
 #[test]
 fn t17_a_clear_text_server_where_tls_is_expected_gets_no_clear_text() {
-    for backend in BACKENDS {
-        let name = backend.name;
+    for backend in &backends() {
+        let name = &backend.name;
         for greeting in [&b"220 mail.example ESMTP\r\n"[..], b"554 no service\r\n", b"421 busy\r\n"] {
             let server = Server::play(move |mut stream, heard| {
                 stream.write_all(greeting)?;

@@ -15,11 +15,11 @@ use smtp_proto::connection::{Config, Stage, TimeoutPhase, Timeouts, TlsPolicy};
 use smtp_proto::error::{Error, ProtocolError};
 use tls_support::server::{VERSIONS, line, offer, server_config};
 use tls_support::{
-    Ask, Attempt, Authority, BACKENDS, Backend, Identity, Leaf, Outcome, Scripted, Server, Trust,
+    Ask, Attempt, Authority, Backend, Identity, Leaf, Outcome, Scripted, Server, Trust, backends,
 };
 
 fn attempt(backend: &Backend, server: &Server, policy: TlsPolicy, trusted: &Authority, ask: Ask) -> Outcome {
-    (backend.attempt)(Attempt {
+    backend.attempt(Attempt {
         address: server.address,
         config: Config::new("mail.example").tls(policy).timeouts(Timeouts::all(Duration::from_secs(20))),
         trust: Trust::Only(trusted),
@@ -58,8 +58,8 @@ fn identity(trusted: &Authority) -> Identity {
 #[test]
 fn t19_what_comes_with_the_handshake_is_not_the_reply_to_ehlo() {
     const EVIL: &[u8] = b"250-evil.example\r\n250 AUTH PLAIN\r\n";
-    for backend in BACKENDS {
-        let name = backend.name;
+    for backend in &backends() {
+        let name = &backend.name;
         for version in VERSIONS {
             let trusted = Authority::new();
             let mut tls = ServerConfig::clone(&server_config(identity(&trusted), version));
@@ -127,8 +127,8 @@ fn t19_what_comes_with_a_handshake_of_the_callers_is_not_the_reply_to_ehlo() {
 /// A reply too many under TLS, in one record with the one that was due: it is no answer to what comes next.
 #[test]
 fn t19_a_reply_before_mail_is_fatal() {
-    for backend in BACKENDS {
-        let name = backend.name;
+    for backend in &backends() {
+        let name = &backend.name;
         for version in VERSIONS {
             for policy in [TlsPolicy::Required, TlsPolicy::Implicit] {
                 let trusted = Authority::new();
@@ -192,8 +192,8 @@ fn serve_until(server: &mut Tls, last: &str, gone: Gone, farewell: &[u8]) -> io:
 
 #[test]
 fn t20_t21_the_end_of_tls_is_no_reply() {
-    for backend in BACKENDS {
-        let name = backend.name;
+    for backend in &backends() {
+        let name = &backend.name;
         for version in VERSIONS {
             for gone in [Gone::Truncated, Gone::Closed, Gone::Notified] {
                 for (ask, last, farewell) in [
@@ -251,7 +251,7 @@ fn t20_t21_the_end_of_tls_is_no_reply() {
 /// with a reply in it.
 #[test]
 fn r02_a_trickled_tls_record_does_not_outlive_the_deadline() {
-    for backend in BACKENDS {
+    for backend in &backends() {
         for handshake in [false, true] {
             let trusted = Authority::new();
             let tls = server_config(identity(&trusted), VERSIONS[1]);
@@ -282,7 +282,7 @@ fn r02_a_trickled_tls_record_does_not_outlive_the_deadline() {
             let short = Duration::from_millis(500);
             let mut timeouts = Timeouts::all(Duration::from_secs(60));
             *(if handshake { &mut timeouts.tls } else { &mut timeouts.greeting }) = short;
-            let outcome = (backend.attempt)(Attempt {
+            let outcome = backend.attempt(Attempt {
                 address: server.address,
                 config: Config::new("mail.example").tls(TlsPolicy::Implicit).timeouts(timeouts),
                 trust: Trust::Only(&trusted),

@@ -9,7 +9,7 @@ use crate::application::assert_no_secret;
 use crate::config;
 use crate::tls_support::server::{VERSIONS, server_config};
 use crate::tls_support::{
-    Ask, Attempt, Authority, BACKENDS, Conduct, Identity, Leaf, Server, Trust, assert_tls_records,
+    Ask, Attempt, Authority, Conduct, Identity, Leaf, Server, Trust, assert_tls_records, backends,
 };
 
 /// What is wrong with the certificate, and how it is made, if by an authority that is trusted.
@@ -28,13 +28,13 @@ pub(crate) const SITUATIONS: [Situation; 4] = [
 #[test]
 fn no_starttls_4_certificates_in_every_backend() {
     for (what, identity) in SITUATIONS {
-        for backend in BACKENDS {
+        for backend in &backends() {
             for policy in [TlsPolicy::Required, TlsPolicy::Opportunistic, TlsPolicy::Implicit] {
                 let trusted = Authority::new();
                 let conduct =
                     if policy == TlsPolicy::Implicit { Conduct::Implicit } else { Conduct::StartTls };
                 let server = Server::start(conduct, server_config(identity(&trusted), VERSIONS[1]));
-                let outcome = (backend.attempt)(Attempt {
+                let outcome = backend.attempt(Attempt {
                     address: server.address,
                     config: config(policy),
                     trust: Trust::Only(&trusted),

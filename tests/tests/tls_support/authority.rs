@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Ia5String, IsCa,
-    KeyPair, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
+    Ia5String, IsCa, KeyPair, NameConstraints, SanType,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -38,6 +38,9 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL takes a certificate that has its issuer's name for signed by itself.
+        parameters.distinguished_name = DistinguishedName::new();
+        parameters.distinguished_name.push(DnType::CommonName, "an authority");
         let certificate = parameters.self_signed(&key).unwrap();
         Self { certificate, key }
     }
@@ -51,6 +54,20 @@ impl Authority {
         let mut name = DistinguishedName::new();
         name.push(DnType::CommonName, "intermediate");
         parameters.distinguished_name = name;
+        let certificate = parameters.signed_by(&key, &self.certificate, &self.key).unwrap();
+        Self { certificate, key }
+    }
+
+    /// An authority below this one that may sign for hosts in this domain alone (RFC 5280 §4.2.1.10).
+    pub(crate) fn below_for(&self, domain: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.distinguished_name = DistinguishedName::new();
+        parameters.distinguished_name.push(DnType::CommonName, "constrained");
+        let permitted_subtrees = vec![GeneralSubtree::DnsName(domain.to_owned())];
+        parameters.name_constraints =
+            Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
         let certificate = parameters.signed_by(&key, &self.certificate, &self.key).unwrap();
         Self { certificate, key }
     }

@@ -1,15 +1,16 @@
 //! What the TLS suites have in common: [`authority`], certificates of every kind of wrong; [`server`], a server that
 //! shows one and notes all it hears; [`backend`], every TLS library in every adapter, one entry each;
-//! [`scripted`], a script to play to a client whose TLS is real.
+//! [`brought`], TLS that the caller does; [`scripted`], a script to play to a client whose TLS is real.
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub(crate) mod authority;
 pub(crate) mod backend;
+pub(crate) mod brought;
 pub(crate) mod scripted;
 pub(crate) mod server;
 
 pub(crate) use authority::{Authority, Identity, Leaf};
-pub(crate) use backend::{Ask, Attempt, BACKENDS, Backend, Outcome, Trust};
+pub(crate) use backend::{Ask, Attempt, Backend, Outcome, Trust, backends, brought as backends_brought};
 pub(crate) use scripted::Scripted;
 pub(crate) use server::{Conduct, Heard, Server};
 

@@ -112,7 +112,7 @@ fn every_span_and_field_of_a_session() {
             [
                 "smtp.session (INFO, in nothing) auth.mechanism=PLAIN extensions=PIPELINING SIZE 8BITMIME SMTPUTF8 \
                  ENHANCEDSTATUSCODES CHUNKING BINARYMIME DSN REQUIRETLS AUTH host=localhost octets_in=671 \
-                 octets_out=640 protocol=smtp tls.cipher=TLS13_AES_256_GCM_SHA384 tls.version=TLSv1_3",
+                 octets_out=640 protocol=smtp tls.cipher=TLS_AES_256_GCM_SHA384 tls.version=TLS 1.3",
                 "smtp.message (INFO, in smtp.session) code=250 enhanced=2.0.0 message=0 octets=40 outcome=accepted \
                  queue_id=SINK000001 recipients=1 recipients_accepted=1 recipients_refused=0 size=40",
                 "smtp.message (INFO, in smtp.session) code=250 enhanced=2.0.0 message=0 octets=40 outcome=accepted \

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use smtp_proto::connection::Peer as Place;
+use smtp_tests::library::Library;
 use smtp_tests::script::{Heard, Script, Taken};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -79,6 +80,8 @@ pub struct Plan {
     pub waits: Option<f32>,
     /// This octet of what the server says arrives changed.
     pub garbles: Option<usize>,
+    /// Who does TLS at the client's end.
+    pub library: Library,
 }
 
 #[derive(Debug, Default)]
@@ -188,6 +191,11 @@ impl Line {
             pause: None,
             waiting: Vec::new(),
         }
+    }
+
+    /// Who does TLS at the client's end.
+    pub fn library(&self) -> Library {
+        self.plan.library
     }
 
     pub fn watch(&self) -> Watch {

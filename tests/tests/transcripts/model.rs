@@ -39,10 +39,12 @@ impl Model {
 
     /// Every case that can travel this way.
     pub fn all(over: Over) -> impl Iterator<Item = Self> {
-        CASES
-            .iter()
-            .filter(move |case| case.suits(over))
-            .map(move |case| Self::of(case, over, Plan::default()))
+        Self::all_with(over, Plan::default())
+    }
+
+    /// The same over such a line.
+    pub fn all_with(over: Over, plan: Plan) -> impl Iterator<Item = Self> {
+        CASES.iter().filter(move |case| case.suits(over)).map(move |case| Self::of(case, over, plan))
     }
 
     pub fn goes_through_tls(&self) -> bool {

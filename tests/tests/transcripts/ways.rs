@@ -336,14 +336,16 @@ pub type Blocking = smtp_blocking::Client<Line>;
 pub type Tokio = smtp_tokio::Client<Line>;
 
 pub fn blocking(case: &Case, over: Over, line: Line) -> Option<Blocking> {
+    let settings = tls().client(line.library());
     let mut client = smtp_blocking::Client::new(line, case.config(over));
-    client.set_tls_config(tls().client.clone());
+    client.set_tls_config(settings);
     Some(client)
 }
 
 pub fn tokio(case: &Case, over: Over, line: Line) -> Option<Tokio> {
+    let settings = tls().client(line.library());
     let mut client = smtp_tokio::Client::new(line, case.config(over));
-    client.set_tls_config(tls().client.clone());
+    client.set_tls_config(settings);
     Some(client)
 }
 
