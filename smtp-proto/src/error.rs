@@ -160,14 +160,13 @@ impl Error {
         }
     }
 
-    /// The same with no more of the server's words than is shown of them.
+    /// The same with no more of the server's words than is shown of them, as other messages are told of it.
     pub(crate) fn brief(&self) -> Self {
         let mut brief = self.clone();
         match &mut brief {
             Error::Refused { reply, .. }
             | Error::ServerClosed { reply, .. }
             | Error::Protocol(ProtocolError::UnexpectedReply { reply, .. }) => **reply = reply.brief(),
-            Error::AuthenticationFailed(failed) => *failed.reply = failed.reply.brief(),
             _ => {}
         }
         brief

@@ -296,3 +296,56 @@ fn inv7_the_refusal_of_an_abandoned_message_is_not_that_of_the_next() {
     assert!(matches!(error, SendError::Unknown { .. }), "{error:?}");
     assert!(connection.may_have_been_delivered());
 }
+
+/// INV7: a 421 answers the oldest message. The one behind it, written verb by verb, has left whole and no verdict.
+#[test]
+fn inv7_a_421_is_no_verdict_on_the_message_behind_the_one_it_answers() {
+    let mut connection = ready(config(TlsPolicy::None), b"250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n");
+    let (from, to) = (FROM.parse().unwrap(), "bob@example.net".parse().unwrap());
+    let mut finish = || {
+        let mail = connection.default_mail_parameters(&from);
+        connection.command(Command::Mail(&from, &mail)).unwrap();
+        connection.command(Command::Rcpt(&to, &RcptParameters::new())).unwrap();
+        let data = connection.default_data();
+        connection.begin_chunks(data).unwrap();
+        connection.advance_output(connection.output().len()).unwrap();
+        if connection.transactions() == 1 {
+            say(&mut connection, b"250 ok\r\n250 ok\r\n");
+            while connection.poll_event().unwrap().is_some() {}
+        }
+        let part = connection.body(BODY).unwrap();
+        connection.advance_output(part.len()).unwrap();
+        let mut finish = FinishData::new();
+        assert!(matches!(finish.poll(&mut connection), Ok(Step::Continue)));
+        connection.advance_output(connection.output().len()).unwrap();
+        finish
+    };
+    drop(finish());
+    let mut second = finish();
+    say(&mut connection, b"250 chunk received\r\n421 bye\r\n");
+    let error = second.poll(&mut connection).map(drop).unwrap_err();
+    assert!(matches!(error, SendError::Unknown { .. }), "{error:?}");
+}
+
+/// INV7: of a message in two mail transactions, one is accepted; then the flow is dropped.
+#[test]
+fn inv7_a_part_that_was_delivered_is_not_forgotten_with_its_flow() {
+    let mut connection = ready(config(TlsPolicy::None), b"250-hi\r\n250 LIMITS RCPTMAX=1\r\n");
+    let to = envelope(FROM, &["bob@example.net", "carol@example.net"]);
+    let mut send = Send::new(&to, Body::Whole(BODY), SendOptions::default().split(true));
+    for reply in [&b"250 ok\r\n"[..], b"250 ok\r\n", b"354 go\r\n"] {
+        assert!(matches!(send.poll(&mut connection), Ok(Step::Continue)));
+        connection.advance_output(connection.output().len()).unwrap();
+        say(&mut connection, reply);
+    }
+    assert!(matches!(send.poll(&mut connection), Ok(Step::SupplyBody { .. })));
+    let part = connection.body(BODY).unwrap();
+    connection.advance_output(part.len()).unwrap();
+    connection.finish_body().unwrap();
+    connection.advance_output(connection.output().len()).unwrap();
+    say(&mut connection, b"250 queued\r\n");
+    assert!(matches!(send.poll(&mut connection), Ok(Step::Continue)), "MAIL for the other");
+    drop(send);
+    connection.abandon();
+    assert!(connection.may_have_been_delivered());
+}

@@ -104,3 +104,24 @@ fn what_went_wrong_is_told() {
         assert_eq!(error.to_string(), told);
     }
 }
+
+/// Who reads of a session that failed to open asks first what was given away; later it is no answer.
+#[test]
+fn that_nothing_more_was_sent_is_told_of_the_opening_alone() {
+    let refused = |stage| Error::Refused { stage, reply: reply(554) };
+    let late = |stage| Error::Timeout(TimeoutPhase::Reply(stage));
+    for (error, told) in [
+        (refused(Stage::Greeting), true),
+        (late(Stage::Ehlo), true),
+        (late(Stage::StartTls), true),
+        (Error::Timeout(TimeoutPhase::TlsHandshake), true),
+        (Error::TlsRequired, true),
+        (late(Stage::Mail), false),
+        (refused(Stage::Rset), false),
+        (refused(Stage::Mail), false),
+        (Error::Abandoned, false),
+        (Error::NoMechanism, false),
+    ] {
+        assert_eq!(error.to_string().ends_with("; nothing more was sent"), told, "{error}");
+    }
+}

@@ -575,3 +575,18 @@ fn each_limit_is_set_by_itself() {
     assert_eq!(set.with_unread(9), limits(1, 2, 3, 9, 5));
     assert_eq!(set.with_kept(9), limits(1, 2, 3, 4, 9));
 }
+
+/// 512 octets are kept of a text that no character ends before.
+#[test]
+fn a_text_that_is_no_text_is_cut_all_the_same() {
+    let code = ReplyCode::new(550).unwrap();
+    for (text, kept) in [
+        ([0x80; 600].to_vec(), 512),
+        ([&[b'x'; 511][..], "\u{e4}\u{e4}".as_bytes()].concat(), 511),
+        ([b'x'; 512].to_vec(), 512),
+    ] {
+        let brief = Reply::new(code, &text).brief();
+        assert_eq!(brief.text(), &text[..kept]);
+        assert_eq!(brief.is_shortened(), kept < text.len());
+    }
+}
