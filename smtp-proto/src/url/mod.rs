@@ -119,8 +119,9 @@ impl FromStr for ServerUrl {
             Some((user, server)) => (Some(user), server),
             None => (None, authority),
         };
-        if let Some(second) = server.find(|c| c == '@') {
-            return Err(second.error(Kind::Unencoded));
+        // Of several, the last is the separator, and the first the one that should not be there.
+        if let Some(first) = authority.find(|c| c == '@').filter(|_| server.text.contains('@')) {
+            return Err(first.error(Kind::Unencoded));
         }
         let (host, port) = host_and_port(server, scheme)?;
         let options = Options::of(tail)?;

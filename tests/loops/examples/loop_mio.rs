@@ -134,6 +134,7 @@ impl<'l> Session<'l> {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
                 return false;
             }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             _ => self.smtp.receive_eof(),
         }
         true
