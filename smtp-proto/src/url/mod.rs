@@ -104,6 +104,29 @@ impl FromStr for ServerUrl {
     type Err = UrlError;
 
     fn from_str(url: &str) -> Result<Self, UrlError> {
+        Self::parse_with(url, |_| None)
+    }
+}
+
+impl ServerUrl {
+    /// As [`parse`](str::parse), for a URL that may have a user and no password, `smtps://alice@mail.example.org`: it is
+    /// asked for then, with the name of the user. So it need not be in a configuration, nor in a command line that others
+    /// see. With `auth=XOAUTH2` or `auth=OAUTHBEARER` it is the token.
+    ///
+    /// ```
+    /// use smtp_proto::url::ServerUrl;
+    ///
+    /// let url = ServerUrl::parse_with("smtps://alice@mail.example.org", |user| {
+    ///     assert_eq!(user, "alice");
+    ///     Some("p@ss".into()) // from a key ring, a prompt, the environment
+    /// })?;
+    /// assert!(url.credentials().is_some());
+    /// # Ok::<(), smtp_proto::url::UrlError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with the URL; [`MissingPassword`](UrlErrorKind::MissingPassword) if `password` has none to give.
+    pub fn parse_with(url: &str, mut password: impl FnMut(&str) -> Option<Secret>) -> Result<Self, UrlError> {
         let whole = Part::new(url);
         if let Some(fault) = whole.find(|c| c.is_control() || c.is_whitespace()) {
             return Err(fault.error(Kind::Character));
@@ -130,7 +153,7 @@ impl FromStr for ServerUrl {
         if let Scheme::Lmtp = scheme {
             config = config.protocol(Protocol::Lmtp);
         }
-        Ok(Self { config, port, credentials: credentials(user, options.auth)? })
+        Ok(Self { config, port, credentials: credentials(user, options.auth, &mut password)? })
     }
 }
 
@@ -293,7 +316,11 @@ impl<'u> Auth<'u> {
     }
 }
 
-fn credentials(user: Option<Part<'_>>, auth: Option<Auth<'_>>) -> Result<Option<Credentials>, UrlError> {
+fn credentials(
+    user: Option<Part<'_>>,
+    auth: Option<Auth<'_>>,
+    ask: &mut dyn FnMut(&str) -> Option<Secret>,
+) -> Result<Option<Credentials>, UrlError> {
     let credentials = match auth.map_or(Need::Password, |auth| auth.need) {
         need @ (Need::Password | Need::Token) => {
             let Some(user) = user else {
@@ -301,10 +328,10 @@ fn credentials(user: Option<Part<'_>>, auth: Option<Auth<'_>>) -> Result<Option<
             };
             let (user, password) = user.split_once(":").unwrap_or((user, user.end()));
             let name = text(user)?;
-            if password.text.is_empty() {
-                return Err(user.end().error(Kind::MissingPassword));
-            }
-            let secret = Secret::new(password.decoded()?);
+            let secret = match password.text.is_empty() {
+                true => ask(&name).ok_or(user.end().error(Kind::MissingPassword))?,
+                false => Secret::new(password.decoded()?),
+            };
             match need {
                 Need::Token => Credentials::token(&name, secret),
                 _ => Credentials::password(&name, secret),
