@@ -43,7 +43,8 @@ use part::Part;
 /// User and password are percent-encoded: of `: / ? # [ ] @ %`, white space and control characters each octet is written
 /// `%` and two hexadecimal digits. The password may be of any octets, the user is UTF-8. With `auth=XOAUTH2` or
 /// `auth=OAUTHBEARER` the password is the token; `auth=EXTERNAL` and `auth=ANONYMOUS` take no password, and a user only if
-/// there is an identity or a trace to tell.
+/// there is an identity or a trace to tell. A user alone, whose password comes from elsewhere, is for
+/// [`parse_with`](Self::parse_with).
 ///
 /// The host is a domain in ASCII (internationalised ones as `xn--`), an IPv4 address, or an IPv6 address in brackets. A
 /// single slash may follow it, a path may not. A Unix socket has no URL: the adapters take it as a stream.
