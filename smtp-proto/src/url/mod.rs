@@ -364,6 +364,7 @@ fn text(user: Part<'_>) -> Result<String, UrlError> {
 }
 
 #[cfg(all(test, not(feature = "scram")))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::{ServerUrl, UrlErrorKind};
 
