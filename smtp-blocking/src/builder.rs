@@ -161,8 +161,25 @@ impl ClientBuilder {
     /// [`NotConnected`](smtp_proto::Error::NotConnected) if the name cannot be looked up, or with the errors of every
     /// address ([`Error::earlier`]); what opening a session and [`Client::login`] fail with.
     pub fn connect(&self) -> Result<Client, Error> {
+        self.connect_prepared(|_| {})
+    }
+
+    /// As [`connect`](Self::connect), with each client handed to `prepare` when its address has answered and before
+    /// anything is said: for a [transcript](Client::set_transcript) that begins with the greeting.
+    ///
+    /// ```no_run
+    /// # use smtp_blocking::ClientBuilder;
+    /// let server = ClientBuilder::new("mail.example.org");
+    /// let client = server.connect_prepared(|client| client.set_transcript(|entry| eprintln!("{entry}")))?;
+    /// # drop(client);
+    /// # Ok::<(), smtp_blocking::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn connect_prepared(&self, prepare: impl FnMut(&mut Client)) -> Result<Client, Error> {
         let addresses = self.name().to_socket_addrs().map_err(|error| self.not_found(error))?;
-        self.ready(self.greeted(addresses.collect())?)
+        self.ready(self.greeted(addresses.collect(), prepare)?)
     }
 
     /// As [`connect`](Self::connect), over a stream that has just been connected to the server: through a proxy, to a
@@ -175,13 +192,18 @@ impl ClientBuilder {
     }
 
     /// A client at the first of these addresses that greets.
-    pub(crate) fn greeted(&self, addresses: Vec<SocketAddr>) -> Result<Client, Error> {
+    pub(crate) fn greeted(
+        &self,
+        addresses: Vec<SocketAddr>,
+        mut prepare: impl FnMut(&mut Client),
+    ) -> Result<Client, Error> {
         let budget = self.config.get_timeouts().connect;
         let mut failures = Failures::default();
         for address in self.reachable(addresses)? {
             let greeted =
                 dial(address, self.local_address, budget).map_err(Error::not_connected).and_then(|stream| {
                     let mut client: Client<TcpStream> = self.client(stream);
+                    prepare(&mut client);
                     client.greet().map(|()| client)
                 });
             match greeted {

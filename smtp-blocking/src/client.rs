@@ -71,7 +71,7 @@ impl Client<TcpStream> {
     /// [`NotConnected`](smtp_proto::Error::NotConnected) if it was the transport's.
     pub fn connect(addresses: impl ToSocketAddrs, config: Config) -> Result<Self, Error> {
         let found = addresses.to_socket_addrs().map_err(Error::not_connected)?.collect();
-        ClientBuilder::from(config).greeted(found)
+        ClientBuilder::from(config).greeted(found, |_| {})
     }
 
     /// Like [`connect`](Self::connect), with TLS settings of your own: other roots, a client certificate.
@@ -85,7 +85,7 @@ impl Client<TcpStream> {
         tls: impl Into<crate::TlsConfig>,
     ) -> Result<Self, Error> {
         let found = addresses.to_socket_addrs().map_err(Error::not_connected)?.collect();
-        ClientBuilder::from(config).tls_config(tls).greeted(found)
+        ClientBuilder::from(config).tls_config(tls).greeted(found, |_| {})
     }
 }
 

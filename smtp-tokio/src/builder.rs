@@ -168,9 +168,31 @@ impl ClientBuilder {
     /// # Cancel safety
     /// Dropping the future closes every connection.
     pub async fn connect(&self) -> Result<Client, Error> {
+        self.connect_prepared(|_| {}).await
+    }
+
+    /// As [`connect`](Self::connect), with each client handed to `prepare` when its address has answered and before
+    /// anything is said: for a [transcript](Client::set_transcript) that begins with the greeting.
+    ///
+    /// ```no_run
+    /// # use smtp_tokio::ClientBuilder;
+    /// # async fn example() -> Result<(), smtp_tokio::Error> {
+    /// let server = ClientBuilder::new("mail.example.org");
+    /// let client = server.connect_prepared(|client| client.set_transcript(|entry| eprintln!("{entry}"))).await?;
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// As [`connect`](Self::connect).
+    pub async fn connect_prepared(&self, prepare: impl FnMut(&mut Client)) -> Result<Client, Error> {
         let addresses = look_up(self.name(), self.config.get_timeouts().connect).await;
         let addresses = addresses.map_err(|error| self.not_found(error))?;
-        self.ready(self.greeted(addresses).await?).await
+        self.ready(self.greeted(addresses, prepare).await?).await
     }
 
     /// As [`connect`](Self::connect), over a stream that has just been connected to the server: through a proxy, to a
@@ -186,7 +208,11 @@ impl ClientBuilder {
     }
 
     /// A client at the first of these addresses that greets.
-    pub(crate) async fn greeted(&self, addresses: Vec<SocketAddr>) -> Result<Client, Error> {
+    pub(crate) async fn greeted(
+        &self,
+        addresses: Vec<SocketAddr>,
+        mut prepare: impl FnMut(&mut Client),
+    ) -> Result<Client, Error> {
         let budget = self.config.get_timeouts().connect;
         let mut failures = Failures::default();
         let mut race = Race::new(self.reachable(addresses)?);
@@ -195,6 +221,7 @@ impl ClientBuilder {
             race.next(dial, |address, io| failures.add(address, Error::not_connected(io))).await
         {
             let mut client: Client<TcpStream> = self.client(stream);
+            prepare(&mut client);
             match client.greet().await {
                 Ok(()) => return Ok(client),
                 Err(error) => failures.add(address, error),

@@ -100,7 +100,7 @@ impl Client<TcpStream> {
     /// Dropping the future closes every connection.
     pub async fn connect(addresses: impl ToSocketAddrs, config: Config) -> Result<Self, Error> {
         let found = look_up(addresses, config.get_timeouts().connect).await.map_err(Error::not_connected)?;
-        ClientBuilder::from(config).greeted(found).await
+        ClientBuilder::from(config).greeted(found, |_| {}).await
     }
 
     /// Like [`connect`](Self::connect), with TLS settings of your own: other roots, a client certificate.
@@ -117,7 +117,7 @@ impl Client<TcpStream> {
         tls: impl Into<crate::TlsConfig>,
     ) -> Result<Self, Error> {
         let found = look_up(addresses, config.get_timeouts().connect).await.map_err(Error::not_connected)?;
-        ClientBuilder::from(config).tls_config(tls).greeted(found).await
+        ClientBuilder::from(config).tls_config(tls).greeted(found, |_| {}).await
     }
 }
 

@@ -115,6 +115,38 @@ fn a_url_leads_to_lmtp() {
     assert_received(&sink, false, None);
 }
 
+/// A transcript that is set beforehand has the greeting, each address's; and the offers on both sides of STARTTLS.
+#[test]
+fn a_prepared_client_has_a_transcript_from_the_greeting_on() {
+    let sink = Sink::builder().user("alice", "secret").start().unwrap();
+    let url = format!("smtp://localhost:{}", sink.address().port());
+    for is_tokio in [false, true] {
+        let (tell, seen) = channel();
+        let hook = || {
+            let tell = tell.clone();
+            move |entry: smtp_proto::connection::TranscriptEntry<'_>| {
+                let offers_auth = entry.capabilities().map(|offered| offered.get("AUTH").is_some());
+                tell.send((entry.to_string(), offers_auth)).unwrap();
+            }
+        };
+        let trust = trust(&sink).unwrap();
+        match is_tokio {
+            false => {
+                let builder = smtp_blocking::ClientBuilder::from_url(&url).unwrap().tls_config(trust);
+                drop(builder.connect_prepared(|client| client.set_transcript(hook())).unwrap());
+            }
+            true => {
+                let builder = smtp_tokio::ClientBuilder::from_url(&url).unwrap().tls_config(trust);
+                drop(run(builder.connect_prepared(|client| client.set_transcript(hook()))).unwrap());
+            }
+        }
+        let seen: Vec<_> = seen.try_iter().collect();
+        assert_eq!(seen[0].0, "S: 220 localhost ESMTP sink");
+        let offers: Vec<_> = seen.iter().filter_map(|(_, offers_auth)| *offers_auth).collect();
+        assert_eq!(offers, [false, true]);
+    }
+}
+
 /// A15: nor does the builder try another mechanism, or the password again.
 #[test]
 fn a15_a_wrong_password_is_refused_and_nothing_else_is_tried() {

@@ -5,7 +5,7 @@ mod simulated;
 
 use simulated::{CHUNKING, LOCK_STEP, Link, PIPELINING, Server, config, envelope, text};
 use smtp_proto::connection::{Config, Window};
-use smtp_proto::flow::{SendOptions, Transfer};
+use smtp_proto::flow::{Body, Preview, SendOptions, Transfer};
 
 /// Server, way to send, and whether all messages go in one batch.
 const WAYS: [(&str, &[&str], Transfer, bool); 5] = [
@@ -90,4 +90,28 @@ fn round_trips(
     }
     assert_eq!(link.server.messages, messages);
     link.flights.len()
+}
+
+/// What is foretold of a message is what it then costs: of the first in a session, and of the one behind it.
+#[test]
+fn a_preview_counts_as_many() {
+    for keywords in [LOCK_STEP, PIPELINING, CHUNKING, &["CHUNKING"]] {
+        for recipients in [1, 3] {
+            for all in [false, true] {
+                for eager in [false, true] {
+                    let options = if all { SendOptions::all_or_nothing() } else { SendOptions::default() };
+                    let mut link = Link::open(Server::new(keywords), config().eager_chunks(eager));
+                    let (to, message) = (envelope(recipients), text(1000));
+                    for nth in 0..2 {
+                        let preview =
+                            Preview::new(&link.connection, &to, Body::Whole(&message), &options).unwrap();
+                        link.flights.clear();
+                        link.send_each(&to, &[&message], options);
+                        let case = format!("{keywords:?}, {recipients}, all {all}, eager {eager}, no. {nth}");
+                        assert_eq!(preview.round_trips, link.flights.len(), "{case}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -378,3 +378,30 @@ fn l01_no_url_error_shows_user_or_password() {
     }
     assert!(bad > 10_000 && good > 1_000, "{bad} bad, {good} good");
 }
+
+#[test]
+fn a_missing_password_is_asked_for_and_no_other() {
+    let ask = |url: &str, answer: Option<&str>| {
+        let mut asked = Vec::new();
+        let parsed = ServerUrl::parse_with(url, |user| {
+            asked.push(user.to_owned());
+            answer.map(Into::into)
+        });
+        (parsed.map(|url| url.credentials().is_some()), asked)
+    };
+    for url in ["smtp://al%69ce@h", "smtp://alice:@h", "smtps://alice@h?auth=XOAUTH2"] {
+        assert_eq!(ask(url, Some("secret")), (Ok(true), vec!["alice".to_owned()]), "{url}");
+        let (error, asked) = ask(url, None);
+        assert_eq!((error.unwrap_err().kind(), asked.len()), (&UrlErrorKind::MissingPassword, 1), "{url}");
+    }
+    for url in
+        ["smtp://h", "smtp://alice:secret@h", "smtp://alice@h?auth=EXTERNAL", "smtp://h?auth=ANONYMOUS"]
+    {
+        assert_eq!(ask(url, Some("another")).1, [""; 0], "{url}");
+    }
+    // Nobody is asked about a URL that is none.
+    for url in ["smtp://alice@h/x", "smtp://alice@h?tsl=none", "smtp://alice@"] {
+        let (error, asked) = ask(url, Some("secret"));
+        assert!(error.is_err() && asked.is_empty(), "{url}");
+    }
+}

@@ -65,6 +65,18 @@ impl Connection {
         Ok(id)
     }
 
+    /// What [`command`](Self::command) would say to it whatever the phase; nothing is queued.
+    pub(crate) fn check(&self, command: &Command<'_>) -> Result<(), Error> {
+        self.alive()?;
+        self.check_extensions(command)?;
+        command.check(&mut Vec::new()).map_err(Error::from)
+    }
+
+    /// Whether the server has accepted a recipient since its EHLO.
+    pub(crate) fn takes_mail(&self) -> bool {
+        self.takes_mail
+    }
+
     /// The server would take what comes now for the rest of the message that was taken back.
     fn check_taken_back(&self, stage: Stage) -> Result<(), Error> {
         match stage {

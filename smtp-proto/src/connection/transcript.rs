@@ -5,6 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::Connection;
+use crate::capabilities::Capabilities;
 use crate::escape::Escaped;
 use crate::reply::Reply;
 use crate::stage::Stage;
@@ -98,6 +99,39 @@ impl<'a> TranscriptEntry<'a> {
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
         self.stage
+    }
+
+    /// What the server offers, if the entry is its reply to EHLO or LHLO and a success. After STARTTLS the connection
+    /// forgets what was offered in clear; who wants to compare the two takes it from here.
+    ///
+    /// ```
+    /// # use smtp_proto::connection::{Config, Connection, Peer, TlsPolicy};
+    /// # use smtp_proto::flow::{Flow as _, Open};
+    /// # let mut connection = Connection::new(Config::new("mail.example").tls(TlsPolicy::None), Peer::Remote);
+    /// connection.set_transcript(|entry| {
+    ///     if let Some(offered) = entry.capabilities() {
+    ///         println!("{:?}", offered.iter().map(|(keyword, _)| keyword).collect::<Vec<_>>());
+    /// #       assert!(offered.get("SIZE").is_some());
+    ///     }
+    /// });
+    /// # connection.receive(b"220 hi\r\n");
+    /// # let mut open = Open::new();
+    /// # let _ = open.poll(&mut connection)?;
+    /// # connection.advance_output(connection.output().len())?;
+    /// # connection.receive(b"250-hi\r\n250 SIZE\r\n");
+    /// # let _ = open.poll(&mut connection)?;
+    /// # Ok::<(), smtp_proto::Error>(())
+    /// ```
+    #[must_use]
+    pub fn capabilities(&self) -> Option<Capabilities> {
+        match (self.line, self.stage) {
+            (TranscriptLine::Server(reply), Some(Stage::Ehlo | Stage::Lhlo))
+                if reply.is_positive_completion() =>
+            {
+                Some(Capabilities::parse(reply.lines()))
+            }
+            _ => None,
+        }
     }
 
     /// The time that [`Connection::set_time`] told last before it; `None` if it has told none. A line of the client has

@@ -162,18 +162,73 @@ impl Credentials {
         self.choice(server, true).map(|choice| choice.name)
     }
 
+    /// What [`choose`](Self::choose) makes of each mechanism that the server advertises, in the server's order: one at
+    /// most is [`Chosen`](Suitability::Chosen), and the others say why not.
+    ///
+    /// ```
+    /// use smtp_proto::capabilities::Capabilities;
+    /// use smtp_proto::sasl::{Credentials, ServerInfo, Suitability};
+    /// use smtp_proto::security::Security;
+    ///
+    /// let capabilities = Capabilities::parse([&b"mail.example"[..], b"AUTH PLAIN CRAM-MD5 XOAUTH2 NTLM"]);
+    /// let mut server = ServerInfo::new("mail.example", &Security::LocalPlaintext);
+    /// server.mechanisms = capabilities.auth_mechanisms();
+    ///
+    /// let password = Credentials::password("tim", "tanstaaf");
+    /// let why: Vec<_> = password.judge(&server).map(|(name, why)| format!("{name}: {why}")).collect();
+    /// assert_eq!(why, [
+    ///     "PLAIN: CRAM-MD5 is preferred",
+    ///     "CRAM-MD5: chosen",
+    ///     "XOAUTH2: it takes a token",
+    ///     "NTLM: it is not known here",
+    /// ]);
+    /// ```
+    pub fn judge<'s>(
+        &self,
+        server: &ServerInfo<'s>,
+    ) -> impl Iterator<Item = (&'s str, Suitability)> + use<'_, 's> {
+        let chosen = self.choose(server);
+        let server = *server;
+        server.mechanisms.iter().map(move |advertised| {
+            let suitability = match known_mechanism(advertised) {
+                None => Suitability::Unknown,
+                Some((name, need)) => match (self.obstacle(name, need, &server, true), chosen) {
+                    (Some(obstacle), _) => obstacle,
+                    (None, Some(preferred)) if preferred != name => Suitability::LessPreferred(preferred),
+                    (None, _) => Suitability::Chosen,
+                },
+            };
+            (advertised, suitability)
+        })
+    }
+
     /// The choice; SCRAM is out of it without a nonce.
     pub(crate) fn choice(&self, server: &ServerInfo<'_>, nonce: bool) -> Option<Choice<'_>> {
         PREFERENCE.iter().find_map(|&(name, need)| {
-            let usable = match name {
-                SCRAM => cfg!(feature = "scram") && nonce,
-                SCRAM_PLUS => cfg!(feature = "scram") && nonce && !server.channel_bindings.is_empty(),
-                _ => true,
-            };
-            let usable = usable && self.only.as_deref().is_none_or(|only| only.eq_ignore_ascii_case(name));
             let kind = self.kinds.iter().find(|kind| kind.meets(need))?;
+            let usable = self.obstacle(name, need, server, nonce).is_none();
             (usable && server.mechanisms.contains(name)).then_some(Choice { name, kind })
         })
+    }
+
+    /// Why this mechanism is not to be used, were it advertised.
+    fn obstacle(&self, name: &str, need: Need, server: &ServerInfo<'_>, nonce: bool) -> Option<Suitability> {
+        let scram = matches!(name, SCRAM | SCRAM_PLUS);
+        if scram && !(cfg!(feature = "scram") && nonce) {
+            return Some(Suitability::NotBuilt);
+        }
+        if self.only.as_deref().is_some_and(|only| !only.eq_ignore_ascii_case(name)) {
+            return Some(Suitability::NotTheOnlyOne);
+        }
+        if !self.kinds.iter().any(|kind| kind.meets(need)) {
+            return Some(Suitability::Needs(match need {
+                Need::External => "the client's identity from elsewhere, such as a certificate",
+                Need::Password => "a password",
+                Need::Token => "a token",
+                Need::Anonymous => "a trace in place of credentials",
+            }));
+        }
+        (name == SCRAM_PLUS && server.channel_bindings.is_empty()).then_some(Suitability::NoChannelBinding)
     }
 }
 
@@ -190,6 +245,40 @@ impl Kind {
             Kind::Password { .. } => Need::Password,
             Kind::Token { .. } => Need::Token,
             Kind::Anonymous(_) => Need::Anonymous,
+        }
+    }
+}
+
+/// Whether a mechanism that a server advertises is used, or why it is not: see [`Credentials::judge`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Suitability {
+    /// It is the one.
+    Chosen,
+    /// It would do, but this one is preferred.
+    LessPreferred(&'static str),
+    /// The credentials do not suffice: what it takes.
+    Needs(&'static str),
+    /// Another one was [asked for](Credentials::only).
+    NotTheOnlyOne,
+    /// It binds to the TLS channel, and nothing is known of one.
+    NoChannelBinding,
+    /// It takes the feature `scram`, without which this program was built.
+    NotBuilt,
+    /// It is not known here.
+    Unknown,
+}
+
+impl fmt::Display for Suitability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chosen => f.write_str("chosen"),
+            Self::LessPreferred(preferred) => write!(f, "{preferred} is preferred"),
+            Self::Needs(what) => write!(f, "it takes {what}"),
+            Self::NotTheOnlyOne => f.write_str("another one was asked for"),
+            Self::NoChannelBinding => f.write_str("it binds to the TLS channel, and nothing is known of one"),
+            Self::NotBuilt => f.write_str("it is not in this program: it takes the feature `scram`"),
+            Self::Unknown => f.write_str("it is not known here"),
         }
     }
 }

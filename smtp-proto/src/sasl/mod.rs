@@ -42,8 +42,8 @@ use alloc::boxed::Box;
 
 pub use self::anonymous::Anonymous;
 pub use self::cram_md5::CramMd5;
-pub use self::credentials::Credentials;
 pub(crate) use self::credentials::{Choice, Need, known_mechanism, mechanism_names};
+pub use self::credentials::{Credentials, Suitability};
 pub use self::error::{CredentialFault, MechanismError};
 pub use self::external::External;
 pub use self::login::Login;

@@ -43,7 +43,8 @@ use part::Part;
 /// User and password are percent-encoded: of `: / ? # [ ] @ %`, white space and control characters each octet is written
 /// `%` and two hexadecimal digits. The password may be of any octets, the user is UTF-8. With `auth=XOAUTH2` or
 /// `auth=OAUTHBEARER` the password is the token; `auth=EXTERNAL` and `auth=ANONYMOUS` take no password, and a user only if
-/// there is an identity or a trace to tell.
+/// there is an identity or a trace to tell. A user alone, whose password comes from elsewhere, is for
+/// [`parse_with`](Self::parse_with).
 ///
 /// The host is a domain in ASCII (internationalised ones as `xn--`), an IPv4 address, or an IPv6 address in brackets. A
 /// single slash may follow it, a path may not. A Unix socket has no URL: the adapters take it as a stream.
@@ -104,6 +105,29 @@ impl FromStr for ServerUrl {
     type Err = UrlError;
 
     fn from_str(url: &str) -> Result<Self, UrlError> {
+        Self::parse_with(url, |_| None)
+    }
+}
+
+impl ServerUrl {
+    /// As [`parse`](str::parse), for a URL that may have a user and no password, `smtps://alice@mail.example.org`: it is
+    /// asked for then, with the name of the user. So it need not be in a configuration, nor in a command line that others
+    /// see. With `auth=XOAUTH2` or `auth=OAUTHBEARER` it is the token.
+    ///
+    /// ```
+    /// use smtp_proto::url::ServerUrl;
+    ///
+    /// let url = ServerUrl::parse_with("smtps://alice@mail.example.org", |user| {
+    ///     assert_eq!(user, "alice");
+    ///     Some("p@ss".into()) // from a key ring, a prompt, the environment
+    /// })?;
+    /// assert!(url.credentials().is_some());
+    /// # Ok::<(), smtp_proto::url::UrlError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with the URL; [`MissingPassword`](UrlErrorKind::MissingPassword) if `password` has none to give.
+    pub fn parse_with(url: &str, mut password: impl FnMut(&str) -> Option<Secret>) -> Result<Self, UrlError> {
         let whole = Part::new(url);
         if let Some(fault) = whole.find(|c| c.is_control() || c.is_whitespace()) {
             return Err(fault.error(Kind::Character));
@@ -130,7 +154,7 @@ impl FromStr for ServerUrl {
         if let Scheme::Lmtp = scheme {
             config = config.protocol(Protocol::Lmtp);
         }
-        Ok(Self { config, port, credentials: credentials(user, options.auth)? })
+        Ok(Self { config, port, credentials: credentials(user, options.auth, &mut password)? })
     }
 }
 
@@ -293,7 +317,11 @@ impl<'u> Auth<'u> {
     }
 }
 
-fn credentials(user: Option<Part<'_>>, auth: Option<Auth<'_>>) -> Result<Option<Credentials>, UrlError> {
+fn credentials(
+    user: Option<Part<'_>>,
+    auth: Option<Auth<'_>>,
+    ask: &mut dyn FnMut(&str) -> Option<Secret>,
+) -> Result<Option<Credentials>, UrlError> {
     let credentials = match auth.map_or(Need::Password, |auth| auth.need) {
         need @ (Need::Password | Need::Token) => {
             let Some(user) = user else {
@@ -301,10 +329,10 @@ fn credentials(user: Option<Part<'_>>, auth: Option<Auth<'_>>) -> Result<Option<
             };
             let (user, password) = user.split_once(":").unwrap_or((user, user.end()));
             let name = text(user)?;
-            if password.text.is_empty() {
-                return Err(user.end().error(Kind::MissingPassword));
-            }
-            let secret = Secret::new(password.decoded()?);
+            let secret = match password.text.is_empty() {
+                true => ask(&name).ok_or(user.end().error(Kind::MissingPassword))?,
+                false => Secret::new(password.decoded()?),
+            };
             match need {
                 Need::Token => Credentials::token(&name, secret),
                 _ => Credentials::password(&name, secret),
@@ -336,6 +364,7 @@ fn text(user: Part<'_>) -> Result<String, UrlError> {
 }
 
 #[cfg(all(test, not(feature = "scram")))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::{ServerUrl, UrlErrorKind};
 

@@ -76,6 +76,11 @@ impl Authority {
         self.certificate.der().clone()
     }
 
+    /// Its certificate, to write to a file that a client reads.
+    pub(crate) fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
     /// The certificate, signed by this authority and shown alone.
     pub(crate) fn sign(&self, leaf: Leaf) -> Identity {
         let key = KeyPair::generate().unwrap();

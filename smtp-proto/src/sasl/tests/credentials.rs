@@ -103,3 +103,28 @@ fn a03_chosen_mechanisms_are_bound_to_the_host() {
         assert_eq!(refusal(&mut *mechanism, &server), wrong_host(HOST, "b.example"));
     }
 }
+
+/// The choice and its reasons, on a connection without channel bindings.
+#[test]
+fn a18_each_mechanism_is_told_why_it_is_not_chosen() {
+    use Suitability::{Chosen, LessPreferred, Needs, NoChannelBinding, NotTheOnlyOne, Unknown};
+    let security = tls(HOST);
+    let mut server = ServerInfo::new(HOST, &security);
+    server.mechanisms = Mechanisms("plain NTLM EXTERNAL XOAUTH2 SCRAM-SHA-256-PLUS ANONYMOUS LOGIN");
+    let judge =
+        |credentials: &Credentials| credentials.judge(&server).map(|(_, why)| why).collect::<Vec<_>>();
+    let password = Credentials::password(USER, PASSWORD);
+    let scram = if cfg!(feature = "scram") { NoChannelBinding } else { Suitability::NotBuilt };
+    let no_trace = Needs("a trace in place of credentials");
+    let (no_identity, no_token) =
+        (Needs("the client's identity from elsewhere, such as a certificate"), Needs("a token"));
+    assert_eq!(
+        judge(&password),
+        [Chosen, Unknown, no_identity, no_token, scram, no_trace, LessPreferred("PLAIN")],
+    );
+    let only = if cfg!(feature = "scram") { NotTheOnlyOne } else { Suitability::NotBuilt };
+    let other = NotTheOnlyOne;
+    assert_eq!(judge(&password.only("Login")), [other, Unknown, other, other, only, other, Chosen]);
+    server.mechanisms = Mechanisms("");
+    assert_eq!(Credentials::anonymous("").judge(&server).count(), 0);
+}
