@@ -19,7 +19,7 @@ const MESSAGE: &[u8] = b"From: Alice <alice@example.org>\r\n\
     To: Bob <bob@example.net>\r\n\
     Subject: Hello from a state machine\r\n\
     \r\n\
-    .This line begins with a dot, on the wire with two.\r\n\
+    .This line begins with a dot, and arrives with one.\r\n\
     Nothing of this left your machine.\r\n";
 
 /// Runs it. That a recipient is refused belongs to it, and is no failure.

@@ -62,7 +62,7 @@ impl Letter {
             message: b"From: Alice <alice@example.org>\r\n\
                 Subject: Hello from a loop of one's own\r\n\
                 \r\n\
-                .This line begins with a dot, on the wire with two.\r\n"
+                .This line begins with a dot, and arrives with one.\r\n"
                 .to_vec(),
             shown: false,
         })

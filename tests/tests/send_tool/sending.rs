@@ -15,7 +15,7 @@ fn without_arguments_a_message_goes_to_a_server_brought_along() {
         "queue id SINK000001\n",
         "  <nobody@example.net>: refused: 550 5.1.1 No such mailbox\n",
         "-- as received: SINK000001 for bob@example.net, over TLS, authenticated as alice --\n",
-        "\n.This line begins with a dot, on the wire with two.\n",
+        "\n.This line begins with a dot, and arrives with one.\n",
     ] {
         assert!(ran.out.replace('\r', "").contains(words), "{words:?} is not in {}", ran.out);
     }
