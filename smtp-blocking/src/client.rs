@@ -53,7 +53,7 @@ pub struct Client<S: Stream = TcpStream> {
     tls: Option<crate::TlsConfig>,
     /// The pool that it belongs to.
     #[cfg(feature = "r2d2")]
-    pub(crate) origin: Option<crate::pool::Origin>,
+    pub(crate) origin: Option<crate::pool::Made>,
 }
 
 impl Client<TcpStream> {

@@ -78,7 +78,7 @@ pub struct Client<S: Stream = TcpStream> {
     tls: Option<crate::TlsConfig>,
     /// The pool that it belongs to.
     #[cfg(feature = "deadpool")]
-    pub(crate) origin: Option<crate::pool::Origin>,
+    pub(crate) origin: Option<smtp_proto::connection::Origin>,
 }
 
 impl Client<TcpStream> {
