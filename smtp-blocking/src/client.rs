@@ -536,12 +536,7 @@ impl<S: Stream> Client<S> {
         options: SendOptions,
         source: Source<'_>,
     ) -> Result<Delivery, SendError> {
-        let size = match body {
-            Body::Whole(message) => Some(message.len() as u64),
-            Body::Stream { size, .. } => size,
-            _ => None,
-        };
-        let track = self.pump.watch.tracker().begin(0, Some(envelope.recipients.len()), size);
+        let track = self.pump.watch.tracker().begin(0, Some(envelope.recipients.len()), body.size());
         let mut flow = Send::new(envelope, body, options);
         let mut job = Single::new(&mut flow, source);
         job.track = Some(track);
