@@ -7,10 +7,9 @@ use std::convert::Infallible;
 use smtp_proto::connection::Connection;
 use smtp_proto::flow::{Batch, Delivery, Envelope, Flow, Step};
 
+use crate::clock::{Track, Tracker};
 use crate::job::{Job, Source};
-use crate::observe::Track;
 use crate::pump::Progress;
-use crate::trace::Parent;
 use crate::transport::Transport;
 use crate::{Client, Error, Message, SendError, Stream};
 
@@ -35,8 +34,8 @@ where
     I::Item: Into<Message<'m>>,
 {
     pub(crate) fn new(client: &'c mut Client<S>, messages: I) -> Self {
-        let parent = client.pump.watch.session.parent();
-        let feed = Feed { batch: Batch::new(), messages, sources: VecDeque::new(), told: 0, parent };
+        let tracker = client.pump.watch.tracker();
+        let feed = Feed { batch: Batch::new(), messages, sources: VecDeque::new(), told: 0, tracker };
         Self { client, feed, opened: false, over: false }
     }
 
@@ -58,7 +57,7 @@ where
     fn not_opened(&mut self, error: Error) -> Option<Result<Delivery, SendError>> {
         self.feed.messages.next().map(|message| {
             let error = SendError::from(error);
-            message.into().track(&self.feed.parent, 0).over(Err(error.kind()));
+            message.into().track(&self.feed.tracker, 0).over(Err(error.kind()));
             Err(error)
         })
     }
@@ -118,7 +117,7 @@ struct Feed<'m, I> {
     /// How many outcomes have been told.
     told: usize,
     /// Where the spans of the messages belong.
-    parent: Parent,
+    tracker: Tracker,
 }
 
 impl<'m, I> Feed<'m, I>
@@ -141,7 +140,7 @@ where
                     Some(message) => {
                         let message = message.into();
                         let number = self.told.wrapping_add(self.sources.len());
-                        let track = message.track(&self.parent, number);
+                        let track = message.track(&self.tracker, number);
                         let batch = &mut self.batch;
                         let source = message.dispatch(|envelope, body, options| {
                             batch.push(envelope, body, options);

@@ -5,13 +5,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 
 use smtp_proto::connection::{Config, Protocol, Quirks, Timeouts, TlsPolicy, Window};
+use smtp_proto::error::Attempts;
 use smtp_proto::path::ClientName;
 use smtp_proto::reply::ReplyLimits;
 use smtp_proto::sasl::Credentials;
 use smtp_proto::url::{ServerUrl, UrlError};
 
 use crate::connect::dial;
-use crate::error::{Failures, because};
+use crate::error::{because, not_connected};
 use crate::{Client, Error, Stream};
 
 /// A server and how to speak to it, from which any number of sessions can be begun.
@@ -198,7 +199,7 @@ impl ClientBuilder {
         mut prepare: impl FnMut(&mut Client),
     ) -> Result<Client, Error> {
         let budget = self.config.get_timeouts().connect;
-        let mut failures = Failures::default();
+        let mut attempts = Attempts::default();
         for address in self.reachable(addresses)? {
             let greeted =
                 dial(address, self.local_address, budget).map_err(Error::not_connected).and_then(|stream| {
@@ -208,10 +209,10 @@ impl ClientBuilder {
                 });
             match greeted {
                 Ok(client) => return Ok(client),
-                Err(error) => failures.add(address, error),
+                Err(error) => attempts.add(address, error),
             }
         }
-        Err(failures.into_error())
+        Err(not_connected(attempts))
     }
 
     fn ready<S: Stream>(&self, mut client: Client<S>) -> Result<Client<S>, Error> {

@@ -18,11 +18,10 @@ use smtp_proto::sasl::{Credentials, Mechanism};
 use smtp_proto::security::Security;
 
 use crate::batch::SendAll;
+use crate::clock::{Clock, Watch};
 use crate::data::DataWriter;
 use crate::job::{Single, Source};
-use crate::observe::{Track, Watch};
 use crate::pump::{Progress, Pump};
-use crate::trace::Session;
 use crate::transport::Transport;
 #[cfg(feature = "__tls")]
 use crate::transport::Wait;
@@ -54,7 +53,7 @@ pub struct Client<S: Stream = TcpStream> {
     tls: Option<crate::TlsConfig>,
     /// The pool that it belongs to.
     #[cfg(feature = "r2d2")]
-    pub(crate) origin: Option<crate::pool::Origin>,
+    pub(crate) origin: Option<crate::pool::Made>,
 }
 
 impl Client<TcpStream> {
@@ -99,7 +98,7 @@ impl<S: Stream> Client<S> {
             _ => config,
         };
         let mut connection = Connection::new(config, stream.peer());
-        let watch = Watch::new(Session::begin(&mut connection, stream.peer_address()));
+        let watch = Watch::begin(&mut connection, stream.peer_address(), Clock::start());
         Self::assemble(Pump::new(connection, Transport::new(stream), watch))
     }
 
@@ -163,7 +162,7 @@ impl<S: Stream> Client<S> {
     /// # }
     /// ```
     pub fn set_progress(&mut self, hook: impl FnMut(flow::Progress) + std::marker::Send + Sync + 'static) {
-        self.pump.watch.set_progress(Box::new(hook));
+        self.pump.watch.set_progress(hook);
     }
 
     /// Waits for the greeting and introduces the client under `name`. It has to come before any other method.
@@ -537,12 +536,7 @@ impl<S: Stream> Client<S> {
         options: SendOptions,
         source: Source<'_>,
     ) -> Result<Delivery, SendError> {
-        let size = match body {
-            Body::Whole(message) => Some(message.len() as u64),
-            Body::Stream { size, .. } => size,
-            _ => None,
-        };
-        let track = Track::new(&self.pump.watch.session.parent(), 0, Some(envelope.recipients.len()), size);
+        let track = self.pump.watch.tracker().begin(0, Some(envelope.recipients.len()), body.size());
         let mut flow = Send::new(envelope, body, options);
         let mut job = Single::new(&mut flow, source);
         job.track = Some(track);
@@ -582,10 +576,8 @@ impl<S: Stream> Client<S> {
     fn established(&mut self, upgrade: TlsUpgrade) -> Result<(), Error> {
         let upgrade = upgrade.bind(self.pump.transport.channel_bindings());
         self.pump.watch.tell_time(&mut self.pump.connection);
-        #[cfg(all(feature = "tracing", feature = "__tls"))]
-        if self.pump.watch.session.is_on() {
-            self.pump.watch.session.tls(self.tls_state().as_ref());
-        }
+        #[cfg(feature = "__tls")]
+        self.pump.watch.tell_tls(|| self.tls_state());
         self.pump.connection.tls_established(upgrade)?;
         // What the server sent along with its part of the handshake, it said unasked.
         self.pump.listen();

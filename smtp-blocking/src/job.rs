@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use smtp_proto::connection::Connection;
 use smtp_proto::flow::{Flow, Step};
 
-use crate::observe::Track;
+use crate::clock::Track;
 
 /// A flow together with where its message bodies come from.
 pub(crate) trait Job<'m> {

@@ -61,24 +61,19 @@
 mod batch;
 mod builder;
 mod client;
+mod clock;
 mod connect;
 mod data;
 mod error;
 mod job;
 mod login;
 mod message;
-mod observe;
 #[cfg(feature = "r2d2")]
 pub mod pool;
 mod pump;
 mod stream;
 #[cfg(feature = "__tls")]
 mod tls;
-#[cfg(feature = "tracing")]
-mod trace;
-#[cfg(not(feature = "tracing"))]
-#[path = "no_trace.rs"]
-mod trace;
 mod transport;
 
 pub use batch::SendAll;

@@ -7,9 +7,8 @@ use std::io::BufRead;
 use smtp_proto::body::BodyKind;
 use smtp_proto::flow::{Body, Envelope, SendOptions};
 
+use crate::clock::{Track, Tracker};
 use crate::job::Source;
-use crate::observe::Track;
-use crate::trace::Parent;
 
 /// A message for [`Client::send_all`](crate::Client::send_all): an envelope and a body, each owned or borrowed.
 ///
@@ -63,12 +62,12 @@ impl<'m> Message<'m> {
     }
 
     /// What is to be known of it on its way, as message `number`.
-    pub(crate) fn track(&self, parent: &Parent, number: usize) -> Track {
+    pub(crate) fn track(&self, tracker: &Tracker, number: usize) -> Track {
         let size = match &self.content {
             Content::Whole(body) => Some(body.len() as u64),
             Content::Reader { size, .. } => *size,
         };
-        Track::new(parent, number, Some(self.envelope.recipients.len()), size)
+        tracker.begin(number, Some(self.envelope.recipients.len()), size)
     }
 
     /// Hands the parts to whoever keeps them.

@@ -62,13 +62,14 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use r2d2::{CustomizeConnection, HandleError, LoggingErrorHandler, ManageConnection};
-use smtp_proto::connection::{Retired, Reuse, ReusePolicy};
+use smtp_proto::connection::{Logins, Origin, Owner, Retired, Reuse, ReusePolicy};
+use smtp_proto::watch::Clock as _;
 
+use crate::clock::Clock;
 use crate::{Client, ClientBuilder, Error};
 
 pub use r2d2;
@@ -79,40 +80,23 @@ pub type Pool = r2d2::Pool<Manager>;
 /// A client on loan: it goes back to the pool when it is dropped.
 pub type Object = r2d2::PooledConnection<Manager>;
 
-/// How long credentials are left alone that were refused, unless told otherwise.
-const LOGIN_PAUSE: Duration = Duration::from_secs(5 * 60);
-
 /// r2d2 has a client checked as well that was made for whoever asks: up to this age it is as good as new.
 const WITHOUT_A_CHECK: Duration = Duration::from_secs(1);
 
 /// Makes a pool's clients, all with the same [`ClientBuilder`], and decides which of them are used again.
 pub struct Manager {
     builder: ClientBuilder,
-    policy: ReusePolicy,
+    owner: Owner,
     login_pause: Duration,
     logins: Mutex<Logins>,
-    /// A client of this pool has had TLS.
-    knows_tls: AtomicBool,
-    /// Names the pool.
-    name: Arc<()>,
+    clock: Clock,
 }
 
-/// Which pool a client belongs to, and what it was when it was made.
-pub(crate) struct Origin {
-    pool: Arc<()>,
-    made: Instant,
-    tls: bool,
-    authenticated: bool,
+/// Where a client comes from.
+pub(crate) struct Made {
+    mark: Origin,
     /// It was not given out yet.
     fresh: bool,
-}
-
-/// What is known of the credentials.
-struct Logins {
-    /// One client at a time is made: if it is refused, the others need not be, too.
-    alone: bool,
-    /// The latest refusal.
-    refused: Option<(Instant, smtp_proto::Error)>,
 }
 
 /// Why the pool has no use for a client, or none to give.
@@ -129,35 +113,33 @@ impl Manager {
     /// A manager of clients of this server. [`ReusePolicy`] has the defaults.
     #[must_use]
     pub fn new(builder: ClientBuilder) -> Self {
-        let alone = builder.has_credentials();
         Self {
+            owner: Owner::default(),
+            login_pause: Logins::PAUSE,
+            logins: Mutex::new(Logins::new(builder.has_credentials())),
+            clock: Clock::start(),
             builder,
-            policy: ReusePolicy::default(),
-            login_pause: LOGIN_PAUSE,
-            logins: Mutex::new(Logins { alone, refused: None }),
-            knows_tls: AtomicBool::new(false),
-            name: Arc::default(),
         }
     }
 
     /// Most messages in a session: [`ReusePolicy::max_messages`].
     #[must_use]
     pub fn max_messages(mut self, max: u64) -> Self {
-        self.policy.max_messages = Some(max);
+        self.owner.policy.max_messages = Some(max);
         self
     }
 
     /// Longest time that a session may be idle and be used again: [`ReusePolicy::max_idle`].
     #[must_use]
     pub fn max_idle(mut self, max: Duration) -> Self {
-        self.policy.max_idle = Some(max);
+        self.owner.policy.max_idle = Some(max);
         self
     }
 
     /// Longest time that a session may last and be used again: [`ReusePolicy::max_age`].
     #[must_use]
     pub fn max_age(mut self, max: Duration) -> Self {
-        self.policy.max_age = Some(max);
+        self.owner.policy.max_age = Some(max);
         self
     }
 
@@ -165,14 +147,14 @@ impl Manager {
     /// each time.
     #[must_use]
     pub fn check_after(mut self, idle: Duration) -> Self {
-        self.policy.check_after = idle;
+        self.owner.policy.check_after = idle;
         self
     }
 
     /// All of these at once, and what has to be `None`.
     #[must_use]
     pub fn reuse(mut self, policy: ReusePolicy) -> Self {
-        self.policy = policy;
+        self.owner.policy = policy;
         self
     }
 
@@ -198,37 +180,35 @@ impl Manager {
         Pool::builder()
             .max_size(max_size)
             .min_idle(Some(0))
-            .idle_timeout(limit(self.policy.max_idle))
-            .max_lifetime(limit(self.policy.max_age))
+            .idle_timeout(limit(self.owner.policy.max_idle))
+            .max_lifetime(limit(self.owner.policy.max_age))
             .connection_customizer(Box::new(Goodbye))
             .error_handler(Box::new(Failures))
     }
 
     /// How the client may be used again.
     fn judge(&self, client: &Client) -> Result<Reuse, Retired> {
-        let Some(origin) = &client.origin else { return Err(Retired::Mismatched) };
-        let connection = client.connection();
-        let tls = connection.security().is_tls();
-        let same = Arc::ptr_eq(&origin.pool, &self.name)
-            && (origin.tls, origin.authenticated) == (tls, connection.is_authenticated())
-            && (tls || !self.knows_tls.load(Ordering::Relaxed));
-        let reuse = self.policy.judge(connection, origin.made.elapsed(), client.pump.silence())?;
-        match same {
-            false => Err(Retired::Mismatched),
-            true if client.is_reusable() => Ok(reuse),
-            true => Err(Retired::Unfinished),
-        }
+        let (now, idle) = (client.pump.watch.clock().now(), client.pump.silence());
+        let reuse = self.owner.judge(
+            client.origin.as_ref().map(|origin| &origin.mark),
+            client.connection(),
+            now,
+            idle,
+        )?;
+        if client.is_reusable() { Ok(reuse) } else { Err(Retired::Unfinished) }
     }
 
     /// Connects, unless the credentials are better left alone.
     fn begin(&self) -> Result<Client, Error> {
         let logins = self.logins();
-        if let Some(refusal) = logins.refusal(self.login_pause) {
-            return Err(refusal);
+        if let Some(pause) = logins.paused(self.login_pause, self.clock.now()) {
+            let why = io::Error::other(pause.to_string());
+            return Err(Error::new(pause.refusal, Some(why)));
         }
-        let alone = Some(logins).filter(|logins| logins.alone);
+        let alone = Some(logins).filter(|logins| logins.are_one_by_one());
         let connected = self.builder.connect();
-        alone.unwrap_or_else(|| self.logins()).note(&connected);
+        let begun = connected.as_ref().map(drop).map_err(Error::kind);
+        alone.unwrap_or_else(|| self.logins()).note(begun, self.clock.now());
         connected
     }
 
@@ -237,51 +217,21 @@ impl Manager {
     }
 }
 
-impl Logins {
-    fn refusal(&self, pause: Duration) -> Option<Error> {
-        let (since, refusal) = self.refused.as_ref()?;
-        let left = pause.checked_sub(since.elapsed()).filter(|left| !left.is_zero())?;
-        Some(refusal_again(refusal, left))
-    }
-
-    fn note(&mut self, connected: &Result<Client, Error>) {
-        match connected {
-            Ok(_) => self.refused = None,
-            Err(error) if error.is_login_refused() => {
-                self.refused = Some((Instant::now(), error.kind().clone()));
-            }
-            // It says nothing of the credentials.
-            Err(_) => {}
-        }
-        self.alone = self.refused.is_some();
-    }
-}
-
-/// What the server said, and why it was not asked.
-fn refusal_again(refusal: &smtp_proto::Error, left: Duration) -> Error {
-    let seconds = left.as_secs().saturating_add(1);
-    let why = format!("not tried again for {seconds} s (`login_pause`)");
-    Error::new(refusal.clone(), Some(io::Error::other(why)))
-}
-
 impl ManageConnection for Manager {
     type Connection = Client;
     type Error = PoolError;
 
     fn connect(&self) -> Result<Client, PoolError> {
         let mut client = self.begin().map_err(PoolError::Failed)?;
-        let tls = client.security().is_tls();
-        self.knows_tls.fetch_or(tls, Ordering::Relaxed);
-        let authenticated = client.connection().is_authenticated();
-        let origin =
-            Origin { pool: Arc::clone(&self.name), made: Instant::now(), tls, authenticated, fresh: true };
-        client.origin = Some(origin);
+        let mark = self.owner.mark(client.connection(), client.pump.watch.clock().now());
+        client.origin = Some(Made { mark, fresh: true });
         Ok(client)
     }
 
     fn is_valid(&self, client: &mut Client) -> Result<(), PoolError> {
+        let now = client.pump.watch.clock().now();
         let is_new =
-            |origin: &mut Origin| mem::take(&mut origin.fresh) && origin.made.elapsed() < WITHOUT_A_CHECK;
+            |origin: &mut Made| mem::take(&mut origin.fresh) && origin.mark.age(now) < WITHOUT_A_CHECK;
         let reuse = match client.origin.as_mut().is_some_and(is_new) {
             true => Reuse::AtOnce,
             false => self.judge(client).map_err(PoolError::Retired)?,
@@ -305,7 +255,7 @@ impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager")
             .field("builder", &self.builder)
-            .field("policy", &self.policy)
+            .field("policy", &self.owner.policy)
             .field("login_pause", &self.login_pause)
             .finish_non_exhaustive()
     }

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use smtp_proto::body::BodyPart;
 use smtp_proto::connection::{Connection, TlsUpgrade};
 use smtp_proto::flow::{Meter, Step};
+use smtp_proto::watch::Clock as _;
 
+use crate::clock::Watch;
 use crate::job::{Job, Source};
-use crate::observe::Watch;
 use crate::transport::Transport;
 use crate::{Error, Stream};
 
@@ -114,7 +115,7 @@ impl<S: Stream> Pump<S> {
             }
         };
         self.busy = false;
-        self.watch.session.tell(&self.connection, self.io.as_ref());
+        self.watch.tell(&self.connection, self.io.as_ref().map(|io| io as _));
         let progress = match progress {
             Ok(progress) => Ok(progress),
             Err(error) => Err(Error::new(error, self.take_io())),
@@ -195,7 +196,7 @@ impl<S: Stream> Pump<S> {
         }
         self.connection.tls_failed();
         self.transport = Transport::Gone;
-        self.watch.session.tell(&self.connection, Some(&error));
+        self.watch.tell(&self.connection, Some(&error));
         let failure = self.connection.failure().cloned();
         Error::new(failure.unwrap_or(smtp_proto::Error::TlsFailed), Some(error))
     }
@@ -460,7 +461,7 @@ impl<S: Stream> Pump<S> {
 
     /// Time left of what the connection now waits for; none if that is over, and the connection with it.
     pub(crate) fn remaining(&mut self) -> Duration {
-        match self.connection.tick(self.watch.began().elapsed()) {
+        match self.connection.tick(self.watch.clock().now()) {
             Some(left) => left,
             None if self.connection.failure().is_some() => Duration::ZERO,
             None => READ_SLICE,

@@ -6,10 +6,13 @@
 //! exchange (everything for which [`Error::is_fatal`] holds): the connection is poisoned, and nothing is ever
 //! written on it again. What an error means for a message's delivery is [`SendError`](crate::flow::SendError).
 
+mod failure;
 mod label;
 
 use alloc::boxed::Box;
 use core::fmt::{self, Display as _};
+
+pub use failure::{Attempt, Attempts, Failure};
 
 use crate::body::BodyFault;
 use crate::capabilities::{Extension, Limit};

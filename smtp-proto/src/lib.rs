@@ -161,6 +161,7 @@ pub mod sasl;
 pub mod security;
 mod stage;
 pub mod url;
+pub mod watch;
 #[doc = include_str!("wire.md")]
 pub mod wire {}
 

@@ -12,10 +12,9 @@ use futures_core::Stream as Messages;
 use smtp_proto::connection::Connection;
 use smtp_proto::flow::{Batch, Delivery, Envelope, Flow, Step};
 
+use crate::clock::{Track, Tracker};
 use crate::job::{Job, Source};
-use crate::observe::Track;
 use crate::pump::Progress;
-use crate::trace::Parent;
 use crate::transport::Transport;
 use crate::{Client, Error, Message, SendError, Stream};
 
@@ -39,10 +38,16 @@ impl<'c, 'm, S: Stream> SendAll<'c, 'm, S> {
     where
         M: Messages<Item: Into<Message<'m>>> + Send + 'm,
     {
-        let parent = client.pump.watch.session.parent();
+        let tracker = client.pump.watch.tracker();
         let messages = Box::pin(Converted(Box::pin(messages), PhantomData));
-        let feed =
-            Feed { batch: Batch::new(), messages, waiting: false, sources: VecDeque::new(), told: 0, parent };
+        let feed = Feed {
+            batch: Batch::new(),
+            messages,
+            waiting: false,
+            sources: VecDeque::new(),
+            told: 0,
+            tracker,
+        };
         Self { client, feed, opened: false, over: false }
     }
 
@@ -97,7 +102,7 @@ impl<'c, 'm, S: Stream> SendAll<'c, 'm, S> {
         let message = poll_fn(|cx| self.feed.messages.as_mut().poll_next(cx)).await;
         message.map(|message| {
             let error = SendError::from(error);
-            message.track(&self.feed.parent, 0).over(Err(error.kind()));
+            message.track(&self.feed.tracker, 0).over(Err(error.kind()));
             Err(error)
         })
     }
@@ -127,7 +132,7 @@ struct Feed<'m> {
     /// How many outcomes have been told.
     told: usize,
     /// Where the spans of the messages belong.
-    parent: Parent,
+    tracker: Tracker,
 }
 
 impl Feed<'_> {
@@ -159,7 +164,7 @@ impl Feed<'_> {
             match self.messages.as_mut().poll_next(cx) {
                 Poll::Ready(Some(message)) => {
                     let number = self.told.wrapping_add(self.sources.len());
-                    let track = message.track(&self.parent, number);
+                    let track = message.track(&self.tracker, number);
                     let batch = &mut self.batch;
                     let source = message.dispatch(|envelope, body, options| {
                         batch.push(envelope, body, options);

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use smtp_proto::connection::{Config, Protocol, Quirks, Timeouts, TlsPolicy, Window};
+use smtp_proto::error::Attempts;
 use smtp_proto::path::ClientName;
 use smtp_proto::reply::ReplyLimits;
 use smtp_proto::sasl::Credentials;
@@ -12,7 +13,7 @@ use smtp_proto::url::{ServerUrl, UrlError};
 use tokio::net::TcpStream;
 
 use crate::connect::{dial, look_up};
-use crate::error::{Failures, because};
+use crate::error::{because, not_connected};
 use crate::race::Race;
 use crate::{Client, Error, Stream};
 
@@ -214,20 +215,20 @@ impl ClientBuilder {
         mut prepare: impl FnMut(&mut Client),
     ) -> Result<Client, Error> {
         let budget = self.config.get_timeouts().connect;
-        let mut failures = Failures::default();
+        let mut attempts = Attempts::default();
         let mut race = Race::new(self.reachable(addresses)?);
         let dial = |address| dial(address, self.local_address, budget);
         while let Some((address, stream)) =
-            race.next(dial, |address, io| failures.add(address, Error::not_connected(io))).await
+            race.next(dial, |address, io| attempts.add(address, Error::not_connected(io))).await
         {
             let mut client: Client<TcpStream> = self.client(stream);
             prepare(&mut client);
             match client.greet().await {
                 Ok(()) => return Ok(client),
-                Err(error) => failures.add(address, error),
+                Err(error) => attempts.add(address, error),
             }
         }
-        Err(failures.into_error())
+        Err(not_connected(attempts))
     }
 
     async fn ready<S: Stream>(&self, mut client: Client<S>) -> Result<Client<S>, Error> {

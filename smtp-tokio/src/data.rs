@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use smtp_proto::flow::{Delivery, FinishData};
 use tokio::io::AsyncWrite;
 
+use crate::clock::Track;
 use crate::job::{Single, Source};
-use crate::observe::Track;
 use crate::pump::{Progress, Pump};
 use crate::{SendError, Stream};
 
@@ -26,7 +26,7 @@ pub struct DataWriter<'c, S: Stream> {
 
 impl<'c, S: Stream> DataWriter<'c, S> {
     pub(crate) fn new(pump: &'c mut Pump<S>) -> Self {
-        let track = Track::new(&pump.watch.session.parent(), 0, None, None);
+        let track = pump.watch.tracker().begin(0, None, None);
         Self { pump: Some(pump), track: Some(track) }
     }
 

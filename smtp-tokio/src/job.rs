@@ -7,7 +7,7 @@ use smtp_proto::connection::Connection;
 use smtp_proto::flow::{Flow, Step};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
-use crate::observe::Track;
+use crate::clock::Track;
 
 /// A flow together with where its message bodies come from.
 pub(crate) trait Job {

@@ -49,13 +49,13 @@
 mod batch;
 mod builder;
 mod client;
+mod clock;
 mod connect;
 mod data;
 mod error;
 mod job;
 mod login;
 mod message;
-mod observe;
 #[cfg(feature = "deadpool")]
 pub mod pool;
 mod pump;
@@ -63,11 +63,6 @@ mod race;
 mod stream;
 #[cfg(feature = "__tls")]
 mod tls;
-#[cfg(feature = "tracing")]
-mod trace;
-#[cfg(not(feature = "tracing"))]
-#[path = "no_trace.rs"]
-mod trace;
 mod transport;
 
 pub use batch::SendAll;

@@ -57,18 +57,18 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, PoolBuilder, PoolError, RecycleError, RecycleResult, TimeoutType};
-use smtp_proto::connection::{Retired, Reuse, ReusePolicy};
+use smtp_proto::connection::{Logins, Owner, Retired, Reuse, ReusePolicy};
+use smtp_proto::watch::Clock as _;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::{Client, ClientBuilder, Error};
 
 pub use deadpool;
@@ -82,70 +82,46 @@ pub type Object = managed::Object<Manager>;
 /// How long to wait for a client of a full pool, unless told otherwise.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// How long credentials are left alone that were refused, unless told otherwise.
-const LOGIN_PAUSE: Duration = Duration::from_secs(5 * 60);
-
 /// Makes a pool's clients, all with the same [`ClientBuilder`], and decides which of them are used again.
 pub struct Manager {
     builder: ClientBuilder,
-    policy: ReusePolicy,
+    owner: Owner,
     login_pause: Duration,
     logins: Mutex<Logins>,
-    /// A client of this pool has had TLS.
-    knows_tls: AtomicBool,
-    /// Names the pool.
-    name: Arc<()>,
-}
-
-/// Which pool a client belongs to, and what it was when it was made.
-pub(crate) struct Origin {
-    pool: Arc<()>,
-    made: Instant,
-    tls: bool,
-    authenticated: bool,
-}
-
-/// What is known of the credentials.
-struct Logins {
-    /// One client at a time is made: if it is refused, the others need not be, too.
-    alone: bool,
-    /// The latest refusal.
-    refused: Option<(Instant, smtp_proto::Error)>,
+    clock: Clock,
 }
 
 impl Manager {
     /// A manager of clients of this server. [`ReusePolicy`] has the defaults.
     #[must_use]
     pub fn new(builder: ClientBuilder) -> Self {
-        let alone = builder.has_credentials();
         Self {
+            owner: Owner::default(),
+            login_pause: Logins::PAUSE,
+            logins: Mutex::new(Logins::new(builder.has_credentials())),
+            clock: Clock::start(),
             builder,
-            policy: ReusePolicy::default(),
-            login_pause: LOGIN_PAUSE,
-            logins: Mutex::new(Logins { alone, refused: None }),
-            knows_tls: AtomicBool::new(false),
-            name: Arc::default(),
         }
     }
 
     /// Most messages in a session: [`ReusePolicy::max_messages`].
     #[must_use]
     pub fn max_messages(mut self, max: u64) -> Self {
-        self.policy.max_messages = Some(max);
+        self.owner.policy.max_messages = Some(max);
         self
     }
 
     /// Longest time that a session may be idle and be used again: [`ReusePolicy::max_idle`].
     #[must_use]
     pub fn max_idle(mut self, max: Duration) -> Self {
-        self.policy.max_idle = Some(max);
+        self.owner.policy.max_idle = Some(max);
         self
     }
 
     /// Longest time that a session may last and be used again: [`ReusePolicy::max_age`].
     #[must_use]
     pub fn max_age(mut self, max: Duration) -> Self {
-        self.policy.max_age = Some(max);
+        self.owner.policy.max_age = Some(max);
         self
     }
 
@@ -153,14 +129,14 @@ impl Manager {
     /// each time.
     #[must_use]
     pub fn check_after(mut self, idle: Duration) -> Self {
-        self.policy.check_after = idle;
+        self.owner.policy.check_after = idle;
         self
     }
 
     /// All of these at once, and what has to be `None`.
     #[must_use]
     pub fn reuse(mut self, policy: ReusePolicy) -> Self {
-        self.policy = policy;
+        self.owner.policy = policy;
         self
     }
 
@@ -181,18 +157,9 @@ impl Manager {
 
     /// How the client may be used again.
     fn judge(&self, client: &Client) -> Result<Reuse, Retired> {
-        let Some(origin) = &client.origin else { return Err(Retired::Mismatched) };
-        let connection = client.connection();
-        let tls = connection.security().is_tls();
-        let same = Arc::ptr_eq(&origin.pool, &self.name)
-            && (origin.tls, origin.authenticated) == (tls, connection.is_authenticated())
-            && (tls || !self.knows_tls.load(Ordering::Relaxed));
-        let reuse = self.policy.judge(connection, origin.made.elapsed(), client.pump.silence())?;
-        match same {
-            false => Err(Retired::Mismatched),
-            true if client.is_reusable() => Ok(reuse),
-            true => Err(Retired::Unfinished),
-        }
+        let (now, idle) = (client.pump.watch.clock().now(), client.pump.silence());
+        let reuse = self.owner.judge(client.origin.as_ref(), client.connection(), now, idle)?;
+        if client.is_reusable() { Ok(reuse) } else { Err(Retired::Unfinished) }
     }
 
     /// Asks whatever has to be asked before the client is used again.
@@ -212,45 +179,19 @@ impl Manager {
     /// Connects, unless the credentials are better left alone.
     async fn connect(&self) -> Result<Client, Error> {
         let logins = self.logins.lock().await;
-        if let Some(refusal) = logins.refusal(self.login_pause) {
-            return Err(refusal);
+        if let Some(pause) = logins.paused(self.login_pause, self.clock.now()) {
+            let why = io::Error::other(pause.to_string());
+            return Err(Error::new(pause.refusal, Some(why)));
         }
-        let alone = Some(logins).filter(|logins| logins.alone);
+        let alone = Some(logins).filter(|logins| logins.are_one_by_one());
         let connected = self.builder.connect().await;
         let mut logins = match alone {
             Some(logins) => logins,
             None => self.logins.lock().await,
         };
-        logins.note(&connected);
+        logins.note(connected.as_ref().map(drop).map_err(Error::kind), self.clock.now());
         connected
     }
-}
-
-impl Logins {
-    fn refusal(&self, pause: Duration) -> Option<Error> {
-        let (since, refusal) = self.refused.as_ref()?;
-        let left = pause.checked_sub(since.elapsed()).filter(|left| !left.is_zero())?;
-        Some(refusal_again(refusal, left))
-    }
-
-    fn note(&mut self, connected: &Result<Client, Error>) {
-        match connected {
-            Ok(_) => self.refused = None,
-            Err(error) if error.is_login_refused() => {
-                self.refused = Some((Instant::now(), error.kind().clone()));
-            }
-            // It says nothing of the credentials.
-            Err(_) => {}
-        }
-        self.alone = self.refused.is_some();
-    }
-}
-
-/// What the server said, and why it was not asked.
-fn refusal_again(refusal: &smtp_proto::Error, left: Duration) -> Error {
-    let seconds = left.as_secs().saturating_add(1);
-    let why = format!("not tried again for {seconds} s (`login_pause`)");
-    Error::new(refusal.clone(), Some(std::io::Error::other(why)))
 }
 
 impl managed::Manager for Manager {
@@ -259,11 +200,7 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Client, Error> {
         let mut client = self.connect().await?;
-        let tls = client.security().is_tls();
-        self.knows_tls.fetch_or(tls, Ordering::Relaxed);
-        let authenticated = client.connection().is_authenticated();
-        let origin = Origin { pool: Arc::clone(&self.name), made: Instant::now(), tls, authenticated };
-        client.origin = Some(origin);
+        client.origin = Some(self.owner.mark(client.connection(), client.pump.watch.clock().now()));
         Ok(client)
     }
 
@@ -280,7 +217,7 @@ impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager")
             .field("builder", &self.builder)
-            .field("policy", &self.policy)
+            .field("policy", &self.owner.policy)
             .field("login_pause", &self.login_pause)
             .finish_non_exhaustive()
     }

@@ -14,11 +14,12 @@ use std::time::Duration;
 use smtp_proto::body::BodyPart;
 use smtp_proto::connection::{Connection, TlsUpgrade};
 use smtp_proto::flow::{Meter, Step};
+use smtp_proto::watch::Clock as _;
 use tokio::io::ReadBuf;
 use tokio::time::{Sleep, sleep_until};
 
+use crate::clock::Watch;
 use crate::job::{Job, Supply as _};
-use crate::observe::Watch;
 use crate::transport::Transport;
 use crate::{Error, Stream};
 
@@ -87,7 +88,7 @@ impl<S: Stream> Drop for Busy<'_, S> {
         self.pump.busy = false;
         self.pump.torn = false;
         let pump = &mut *self.pump;
-        pump.watch.session.tell(&pump.connection, pump.io.as_ref());
+        pump.watch.tell(&pump.connection, pump.io.as_ref().map(|io| io as _));
         if pump.connection.failure().is_some() {
             pump.transport = Transport::Gone;
         }
@@ -254,7 +255,7 @@ impl<S: Stream> Pump<S> {
         }
         self.connection.tls_failed();
         self.transport = Transport::Gone;
-        self.watch.session.tell(&self.connection, Some(&error));
+        self.watch.tell(&self.connection, Some(&error));
         let failure = self.connection.failure().cloned();
         Error::new(failure.unwrap_or(smtp_proto::Error::TlsFailed), Some(error))
     }
@@ -507,13 +508,13 @@ impl<S: Stream> Pump<S> {
 
     /// Ready when what the connection now waits for has taken too long.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let now = self.watch.began().elapsed();
+        let now = self.watch.clock().now();
         let Some(left) = self.connection.tick(now) else {
             return if self.connection.failure().is_some() { Poll::Ready(()) } else { Poll::Pending };
         };
         // So far ahead there are instants still.
         #[allow(clippy::arithmetic_side_effects)]
-        let deadline = self.watch.began() + now.saturating_add(left.min(FOREVER));
+        let deadline = self.watch.clock().began + now.saturating_add(left.min(FOREVER));
         let clock = self.clock.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if clock.deadline() != deadline {
             clock.as_mut().reset(deadline);

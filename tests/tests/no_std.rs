@@ -1,5 +1,5 @@
 //! `smtp-proto` links into a program without `std` and into a wasm module, works there, and wants nothing of its host
-//! that the compiler does not want for itself.
+//! that the compiler does not want for itself; with the feature `tracing`, too.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -36,7 +36,13 @@ fn output(command: &mut Command) -> String {
 
 #[test]
 fn a_program_without_std() {
-    let program = build(&["--bin", "smtp-no-std"]).join("debug/smtp-no-std");
+    for features in ["", "tracing"] {
+        a_program_with(features);
+    }
+}
+
+fn a_program_with(features: &str) {
+    let program = build(&["--bin", "smtp-no-std", "--features", features]).join("debug/smtp-no-std");
     let ended = Command::new(&program).status().unwrap();
     assert_eq!(ended.code(), Some(0), "the number of the step that went wrong");
     #[cfg(target_os = "linux")]
@@ -60,7 +66,14 @@ fn a_wasm_module_without_imports() {
         eprintln!("NOT TRIED: Rust has no {WASM} here; `rustup target add {WASM}` adds it");
         return;
     }
-    let module = build(&["--lib", "--target", WASM]).join(WASM).join("debug/smtp_no_std.wasm");
+    for features in ["", "tracing"] {
+        a_module_with(features);
+    }
+}
+
+fn a_module_with(features: &str) {
+    let build = build(&["--lib", "--target", WASM, "--features", features]);
+    let module = build.join(WASM).join("debug/smtp_no_std.wasm");
     let octets = std::fs::read(&module).unwrap();
     let found = ids(&octets);
     assert!(found.contains(&EXPORTS) && !found.contains(&IMPORTS_OF_WASM), "{found:?}");

@@ -7,10 +7,14 @@ mod common;
 use std::time::Duration;
 
 use common::{BODY, FROM, clear, collect, config, hello, secure};
+use smtp_proto::Error;
 use smtp_proto::command::Command;
-use smtp_proto::connection::{Config, Connection, Peer, Protocol, Retired, Reuse, ReusePolicy, TlsPolicy};
+use smtp_proto::connection::{
+    Config, Connection, Logins, Owner, Peer, Protocol, Retired, Reuse, ReusePolicy, TlsPolicy,
+};
 use smtp_proto::flow::{Body, SendOptions};
 use smtp_proto::params::{RcptParameters, XClient};
+use smtp_proto::sasl::Plain;
 use smtp_tests::script::{Scenario, Session, envelope};
 
 const ZERO: Duration = Duration::ZERO;
@@ -188,6 +192,60 @@ fn why_in_words() {
 }
 
 #[test]
+fn a_session_is_its_owners_and_nobody_elses() {
+    let script = hello(&["AUTH PLAIN"]) + "C: AUTH PLAIN AGFsaWNlAHNlY3JldA==\nS: 235 ok\n";
+    clear(&script).local().run(|session| {
+        session.open().unwrap();
+        let (owner, other) = (Owner::default(), Owner::default());
+        let at = Duration::from_secs;
+        let origin = owner.mark(session.connection(), at(1000));
+        assert_eq!(origin.age(at(1030)), at(30));
+        let connection = session.connection();
+        assert_eq!(owner.judge(Some(&origin), connection, at(1300), at(5)), Ok(Reuse::AtOnce));
+        assert_eq!(owner.judge(Some(&origin), connection, at(1300), at(6)), Ok(Reuse::AfterReset));
+        assert_eq!(owner.judge(Some(&origin), connection, at(1301), at(5)), Err(Retired::Age));
+        assert_eq!(other.judge(Some(&origin), connection, at(1000), ZERO), Err(Retired::Mismatched));
+        assert_eq!(owner.judge(None, connection, at(1000), ZERO), Err(Retired::Mismatched));
+        session.auth(&mut Plain::new("", "alice", "secret", "mail.example")).unwrap();
+        let judged = owner.judge(Some(&origin), session.connection(), at(1000), ZERO);
+        assert_eq!(judged, Err(Retired::Mismatched), "it was anonymous when it was made");
+    });
+}
+
+#[test]
+fn credentials_that_were_refused_are_left_alone() {
+    let auth = "C: AUTH PLAIN AGFsaWNlAHNlY3JldA==\n";
+    let script = hello(&["AUTH PLAIN"]) + auth + "S: 454 later\n" + auth + "S: 535 no\n";
+    clear(&script).local().run(|session| {
+        session.open().unwrap();
+        let mut refused =
+            || session.auth(&mut Plain::new("", "alice", "secret", "mail.example")).unwrap_err();
+        logins(&refused(), &refused());
+    });
+}
+
+fn logins(later: &Error, wrong: &Error) {
+    let (at, pause) = (Duration::from_secs, Duration::from_secs(60));
+    assert!(!Logins::new(false).are_one_by_one(), "without credentials there is nothing to refuse");
+
+    let mut logins = Logins::new(true);
+    assert!(logins.are_one_by_one());
+    logins.note(Err(later), at(10));
+    assert_eq!(logins.paused(pause, at(10)), None, "a refusal for now");
+    assert!(!logins.are_one_by_one());
+    logins.note(Err(wrong), at(20));
+    logins.note(Err(&Error::NotConnected), at(30));
+    assert!(logins.are_one_by_one());
+    let told = logins.paused(pause, at(50)).unwrap();
+    assert_eq!((&told.refusal, told.left), (wrong, at(30)));
+    assert_eq!(told.to_string(), "not tried again for 31 s (`login_pause`)");
+    assert_eq!(logins.paused(pause, at(80)), None, "it is over");
+    assert_eq!(logins.paused(ZERO, at(20)), None);
+    logins.note(Ok(()), at(81));
+    assert_eq!((logins.paused(pause, at(20)), logins.are_one_by_one()), (None, false));
+}
+
+#[test]
 fn messages_that_went_wrong() {
     // All recipients refused, before DATA; in LMTP, one of them at the end.
     let refused = "C: MAIL FROM:<alice@example.org>\nS: 250 ok\nC: RCPT TO:<bob@example.net>\nS: 550 no\nC: RSET\nS: 250 ok\n";
@@ -260,7 +318,7 @@ fn a_refused_login_is_told_from_one_that_may_succeed_later() {
         let script = format!("{}C: AUTH PLAIN AHRpbQB0YW5zdGFhZg==\nS: {reply}\n", hello(&["AUTH PLAIN"]));
         clear(&script).local().run(|session| {
             session.open().unwrap();
-            let mut plain = smtp_proto::sasl::Plain::new("", "tim", "tanstaaf", "mail.example");
+            let mut plain = Plain::new("", "tim", "tanstaaf", "mail.example");
             let error = session.auth(&mut plain).unwrap_err();
             assert_eq!(error.is_login_refused(), refused, "{error}");
         });

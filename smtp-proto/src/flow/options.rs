@@ -20,6 +20,17 @@ pub enum Body<'a> {
     },
 }
 
+impl Body<'_> {
+    /// The message's octets, if they are known beforehand.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Body::Whole(message) => Some(message.len() as u64),
+            Body::Stream { size, .. } => *size,
+        }
+    }
+}
+
 /// How a message is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

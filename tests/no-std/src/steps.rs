@@ -12,6 +12,7 @@ use smtp_proto::path::ReversePath;
 use smtp_proto::reply::{ReplyLimits, ReplyRef};
 use smtp_proto::sasl::{Mechanism, Nonce, ScramSha256, ServerInfo};
 use smtp_proto::security::Security;
+use smtp_proto::watch::Watch;
 
 /// Goes through all steps: 0, or the number of the first that went wrong.
 pub(crate) fn run() -> i32 {
@@ -86,6 +87,8 @@ fn submit_a_message() -> Option<()> {
     for late in [false, true] {
         let mut submit = Submit::new(&envelope, Body::Whole(message), SendOptions::default());
         let mut connection = Connection::new(Config::new("mx.example").tls(TlsPolicy::None), Peer::Remote);
+        let mut watch = Watch::begin(&mut connection, None, || Duration::ZERO);
+        let track = watch.tracker().begin(0, Some(1), None);
         let (mut replies, mut at, mut now, mut sent) = (replies.into_iter(), 0, Duration::ZERO, Vec::new());
         let ended = loop {
             match submit.poll(&mut connection) {
@@ -108,6 +111,8 @@ fn submit_a_message() -> Option<()> {
                 Err(error) => break Err(error),
             }
         };
+        track.over(ended.as_ref());
+        watch.tell(&connection, None);
         match ended {
             Ok(delivery) if !late => {
                 is(delivery.queue_id() == Some("7") && sent.ends_with(b"\r\n..\r\n.\r\nQUIT\r\n"))?;

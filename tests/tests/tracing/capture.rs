@@ -92,7 +92,7 @@ impl Visit for Told {
 
 impl Subscriber for Capture {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("smtp_") && *metadata.level() <= self.level
+        metadata.target() == "smtp_proto" && *metadata.level() <= self.level
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {

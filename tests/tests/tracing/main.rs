@@ -1,17 +1,21 @@
-//! What the adapters tell the crate `tracing`: every span and event of a session, with every field, and no secret among
-//! them. What it costs where nobody listens is in `tracing_off.rs`, in a process without a subscriber.
+//! What the crate `tracing` is told: every span and event of a session, with every field, and no secret among them; by the
+//! adapters, and by a loop of one's own. What it costs where nobody listens is in `tracing_off.rs`, in a process without a subscriber.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod capture;
 
 use std::io::Write as _;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use capture::Capture;
-use smtp_proto::connection::{Config, Timeouts, TlsPolicy};
-use smtp_proto::flow::Envelope;
+use smtp_proto::connection::{Config, Connection, Peer, Timeouts, TlsPolicy};
+use smtp_proto::flow::{Body, Envelope, Flow, Open, Send, SendOptions, Step};
 use smtp_proto::sasl::Plain;
+use smtp_proto::security::{TlsState, TlsVersion};
+use smtp_proto::watch::{Clock, Watch};
 use smtp_tests::sink::{RecipientVerdict, Sink, TlsMode};
 use tracing::Level;
 
@@ -319,4 +323,86 @@ fn a_transcript_of_the_callers_is_heard_beside_it() {
     assert!(heard.is_sorted_by_key(|(_, time)| *time));
     let replies = capture.lines(any).iter().filter(|line| line.contains(": reply")).count();
     assert_eq!(replies, heard.iter().filter(|(line, _)| line.starts_with("S: ")).count());
+}
+
+/// Runs a flow with a server that says each of these when it is its turn, a quarter of a second later.
+fn run<F: Flow, C: Clock>(
+    flow: &mut F,
+    connection: &mut Connection,
+    watch: &mut Watch<C>,
+    (time, message): (&AtomicU64, &[u8]),
+    server: &[&str],
+) -> Result<F::Output, F::Error> {
+    let (mut server, mut at) = (server.iter(), 0);
+    let result = loop {
+        watch.tell_time(connection);
+        match flow.poll(connection) {
+            Ok(Step::Done(output)) => break Ok(output),
+            Ok(Step::UpgradeTls(_)) => unreachable!("under TlsPolicy::None"),
+            Ok(Step::SupplyBody { .. }) => connection.supply_body(message, &mut at),
+            Ok(Step::Continue) => {
+                connection.advance_output(connection.output().len()).unwrap();
+                time.fetch_add(250, Ordering::SeqCst);
+                match server.next() {
+                    Some(said) => connection.receive(said.as_bytes()),
+                    None => connection.receive_eof(),
+                }
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    watch.tell(connection, Some(&"broken\npipe"));
+    result
+}
+
+#[test]
+fn a_loop_of_ones_own_has_the_same_spans_by_its_own_clock() {
+    let time = Arc::new(AtomicU64::new(1000));
+    let now = time.clone();
+    let clock = move || Duration::from_millis(now.load(Ordering::SeqCst));
+    let capture = Capture::new(Level::INFO);
+    tracing::subscriber::with_default(capture.clone(), || {
+        let mut connection = Connection::new(config().tls(TlsPolicy::None), Peer::Remote);
+        let peer = SocketAddr::from(([192, 0, 2, 1], 587));
+        let mut watch = Watch::begin(&mut connection, Some(peer), clock);
+        let tracker = watch.tracker();
+        let given_up = tracker.begin(7, None, None);
+        let server = ["220 hi\r\n", "250-hi\r\n250 SIZE 1000\r\n"];
+        run(&mut Open::new(), &mut connection, &mut watch, (&time, b""), &server).unwrap();
+        // What no loop of this test does.
+        watch.tell_tls(|| {
+            let mut state = TlsState::default();
+            state.version = Some(TlsVersion::Tls12);
+            Some(state)
+        });
+        drop(given_up);
+        for (number, last) in ["250 2.0.0 queued as 4XyZ1w2abcz9\r\n", "421 bye\r\n"].into_iter().enumerate()
+        {
+            let mut track = tracker.begin(number, Some(1), Some(MESSAGE.len() as u64));
+            let envelope = to(&["first@example.net"]);
+            let mut send = Send::new(&envelope, Body::Whole(MESSAGE), SendOptions::default());
+            let server = ["250 ok\r\n", "250 ok\r\n", "354 go\r\n", last];
+            let outcome = run(&mut send, &mut connection, &mut watch, (&time, MESSAGE), &server);
+            track.passed(MESSAGE.len());
+            track.over(outcome.as_ref());
+        }
+    });
+    assert_eq!(
+        capture.lines(any),
+        [
+            "smtp.session (INFO, in nothing) duration_ms=2500 extensions=SIZE host=localhost octets_in=122 octets_out=256 \
+             peer=192.0.2.1:587 protocol=smtp tls.version=TLS 1.2",
+            "smtp.message (INFO, in smtp.session) duration_ms=500 message=7 outcome=abandoned",
+            "smtp.message (INFO, in smtp.session) code=250 duration_ms=1000 enhanced=2.0.0 message=0 octets=40 \
+             outcome=accepted queue_id=4XyZ1w2abcz9 recipients=1 recipients_accepted=1 recipients_refused=0 size=40",
+            "smtp.message (INFO, in smtp.session) cause=server_closed code=421 duration_ms=1000 message=1 octets=40 \
+             outcome=not_sent recipients=1 recipients_accepted=0 recipients_refused=0 size=40 \
+             stage=the end of the message",
+            "  WARN in smtp.session: the connection is lost cause=server_closed code=421 io=broken\\npipe \
+             stage=the end of the message",
+            "  WARN in smtp.message: the message was not accepted cause=server_closed code=421 outcome=not_sent \
+             stage=the end of the message",
+        ]
+    );
+    assert_eq!(capture.open(), 0);
 }

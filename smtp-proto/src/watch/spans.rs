@@ -1,26 +1,32 @@
 //! Spans and events for the crate `tracing`: one span a session, one a message; replies at DEBUG, the server's words at
-//! TRACE, failures at WARN. The page `smtp_proto::guide::watching` lists every field.
+//! TRACE, failures at WARN. The page `guide::watching` lists every field.
 //!
 //! No span is ever entered: each names its parent, so that nothing leaks into what else runs on the thread.
 
-use std::net::SocketAddr;
-use std::time::Instant;
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
 
-use smtp_proto::SendError;
-use smtp_proto::capabilities::Capabilities;
-use smtp_proto::connection::{Connection, Counters, Stage, TranscriptEntry, TranscriptLine};
-use smtp_proto::escape::Escaped;
-use smtp_proto::flow::{Delivery, Summary};
 use tracing::field::{Empty, display};
 use tracing::{Span, debug, info_span, trace, warn};
 
+use super::Clock;
+use crate::capabilities::Capabilities;
+use crate::connection::{Connection, Counters, Stage, TranscriptEntry, TranscriptLine};
+use crate::escape::Escaped;
+use crate::flow::{Delivery, SendError, Summary};
+use crate::security::TlsState;
+
 /// The target of all spans and events.
-const TARGET: &str = "smtp_blocking";
+const TARGET: &str = "smtp_proto";
 
 /// The span of a connection.
-pub(crate) struct Session {
+pub(super) struct Session<C: Clock> {
     span: Span,
-    since: Option<Instant>,
+    lasts: Option<Stopwatch<C>>,
     /// What the span was told of last.
     capabilities: Option<Capabilities>,
     counters: Counters,
@@ -29,23 +35,36 @@ pub(crate) struct Session {
 
 /// Where the spans of messages belong.
 #[derive(Clone)]
-pub(crate) struct Parent(Span);
+pub(super) struct Parent(Span);
 
 /// The span of a message.
-pub(crate) struct Message {
+pub(super) struct Message<C: Clock> {
     span: Span,
-    since: Option<Instant>,
+    lasts: Option<Stopwatch<C>>,
     /// Whether it was begun with an envelope, so that its outcome tells of the recipients.
     enveloped: bool,
     over: bool,
 }
 
-fn milliseconds(since: Option<Instant>) -> Option<u64> {
-    since.map(|since| u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX))
+/// How long a span lasts to which somebody listens.
+struct Stopwatch<C> {
+    clock: C,
+    since: Duration,
 }
 
-impl Session {
-    pub(crate) fn begin(connection: &mut Connection, peer: Option<SocketAddr>) -> Self {
+impl<C: Clock> Stopwatch<C> {
+    fn of(span: &Span, clock: &C) -> Option<Self> {
+        (!span.is_disabled()).then(|| Self { clock: clock.clone(), since: clock.now() })
+    }
+
+    fn milliseconds(&self) -> u64 {
+        let duration = self.clock.now().saturating_sub(self.since);
+        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl<C: Clock> Session<C> {
+    pub(super) fn begin(connection: &mut Connection, peer: Option<SocketAddr>, clock: &C) -> Self {
         let config = connection.config();
         let span = info_span!(
             target: TARGET,
@@ -61,47 +80,24 @@ impl Session {
             octets_out = Empty,
             duration_ms = Empty,
         );
-        let since = (!span.is_disabled()).then(Instant::now);
-        let session = Self { span, since, capabilities: None, counters: Counters::default(), failed: false };
-        if let Some(listener) = session.listener() {
-            connection.set_transcript(listener);
+        let lasts = Stopwatch::of(&span, clock);
+        let session = Self { span, lasts, capabilities: None, counters: Counters::default(), failed: false };
+        if session.lasts.is_some() {
+            connection.set_transcript(listener(session.span.clone()));
         }
         session
     }
 
-    pub(crate) fn parent(&self) -> Parent {
+    pub(super) fn parent(&self) -> Parent {
         Parent(self.span.clone())
     }
 
-    /// What hears the transcript, if there is a span.
-    fn listener(&self) -> Option<impl FnMut(TranscriptEntry<'_>) + Send + Sync + use<>> {
-        (!self.span.is_disabled()).then(|| listener(self.span.clone()))
-    }
-
-    /// The same beside a hook of the caller's.
-    pub(crate) fn beside<H: FnMut(TranscriptEntry<'_>) + Send + Sync>(
-        &self,
-        mut hook: H,
-    ) -> impl FnMut(TranscriptEntry<'_>) + Send + Sync + use<H> {
-        let mut listener = self.listener();
-        move |entry| {
-            if let Some(listener) = &mut listener {
-                listener(entry);
-            }
-            hook(entry);
-        }
-    }
-
-    /// Whether anybody wants to know what was agreed for TLS.
-    #[cfg(feature = "__tls")]
-    pub(crate) fn is_on(&self) -> bool {
-        !self.span.is_disabled()
-    }
-
     /// What was agreed in the TLS handshake.
-    #[cfg(feature = "__tls")]
-    pub(crate) fn tls(&self, state: Option<&crate::TlsState>) {
-        let Some(state) = state else { return };
+    pub(super) fn tls(&self, state: impl FnOnce() -> Option<TlsState>) {
+        if self.span.is_disabled() {
+            return;
+        }
+        let Some(state) = state() else { return };
         if let Some(version) = state.version {
             self.span.record("tls.version", display(version));
         }
@@ -111,7 +107,7 @@ impl Session {
     }
 
     /// Tells what the connection has come to.
-    pub(crate) fn tell(&mut self, connection: &Connection, io: Option<&std::io::Error>) {
+    pub(super) fn tell(&mut self, connection: &Connection, io: Option<&dyn fmt::Display>) {
         if self.span.is_disabled() {
             return;
         }
@@ -124,7 +120,7 @@ impl Session {
         let Some(failure) = connection.failure().filter(|_| !self.failed) else { return };
         self.failed = true;
         let reply = failure.reply();
-        let io = io.map(ToString::to_string);
+        let io = io.map(|io| io.to_string());
         warn!(
             target: TARGET,
             parent: &self.span,
@@ -138,12 +134,28 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl<C: Clock> Drop for Session<C> {
     fn drop(&mut self) {
-        if let Some(duration) = milliseconds(self.since) {
+        if let Some(duration) = self.lasts.as_ref().map(Stopwatch::milliseconds) {
             self.span.record("octets_in", self.counters.octets_in);
             self.span.record("octets_out", self.counters.octets_out);
             self.span.record("duration_ms", duration);
+        }
+    }
+}
+
+impl Parent {
+    /// A hook for the transcript that tells the span of it as well.
+    pub(super) fn beside<H: FnMut(TranscriptEntry<'_>) + Send + Sync>(
+        self,
+        mut hook: H,
+    ) -> impl FnMut(TranscriptEntry<'_>) + Send + Sync + use<H> {
+        let mut listener = (!self.0.is_disabled()).then(|| listener(self.0));
+        move |entry| {
+            if let Some(listener) = &mut listener {
+                listener(entry);
+            }
+            hook(entry);
         }
     }
 }
@@ -175,9 +187,10 @@ fn listener(span: Span) -> impl FnMut(TranscriptEntry<'_>) + Send + Sync + use<>
     }
 }
 
-impl Message {
-    pub(crate) fn begin(
+impl<C: Clock> Message<C> {
+    pub(super) fn begin(
         Parent(parent): &Parent,
+        clock: &C,
         message: usize,
         recipients: Option<usize>,
         size: Option<u64>,
@@ -200,17 +213,17 @@ impl Message {
             octets = Empty,
             duration_ms = Empty,
         );
-        let since = (!span.is_disabled()).then(Instant::now);
-        if since.is_some() {
+        let lasts = Stopwatch::of(&span, clock);
+        if lasts.is_some() {
             // Whoever asked for it: the session may be older than that.
             span.follows_from(Span::current());
         }
-        Self { span, since, enveloped: recipients.is_some(), over: false }
+        Self { span, lasts, enveloped: recipients.is_some(), over: false }
     }
 
-    pub(crate) fn over(mut self, outcome: Result<&Delivery, &SendError>, octets: u64) {
+    pub(super) fn over(mut self, outcome: Result<&Delivery, &SendError>, octets: u64) {
         self.over = true;
-        let Some(duration) = milliseconds(self.since) else { return };
+        let Some(duration) = self.lasts.as_ref().map(Stopwatch::milliseconds) else { return };
         let summary = Summary::of(outcome);
         let (stage, code) = (summary.stage.map(Stage::as_str), summary.code.map(|code| code.get()));
         let enhanced = summary.enhanced.map(display);
@@ -235,11 +248,11 @@ impl Message {
 }
 
 /// Given up before it had an outcome.
-impl Drop for Message {
+impl<C: Clock> Drop for Message<C> {
     fn drop(&mut self) {
-        if let Some(duration) = milliseconds(self.since).filter(|_| !self.over) {
+        if let Some(lasts) = self.lasts.as_ref().filter(|_| !self.over) {
             self.span.record("outcome", "abandoned");
-            self.span.record("duration_ms", duration);
+            self.span.record("duration_ms", lasts.milliseconds());
         }
     }
 }
