@@ -10,6 +10,7 @@ use smtp_proto::path::ClientName;
 use smtp_proto::reply::ReplyLimits;
 use smtp_proto::sasl::Credentials;
 use smtp_proto::url::{ServerUrl, UrlError};
+use smtp_proto::watch;
 
 use crate::connect::dial;
 use crate::error::{because, not_connected};
@@ -179,8 +180,8 @@ impl ClientBuilder {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub fn connect_prepared(&self, prepare: impl FnMut(&mut Client)) -> Result<Client, Error> {
-        let addresses = self.name().to_socket_addrs().map_err(|error| self.not_found(error))?;
-        self.ready(self.greeted(addresses.collect(), prepare)?)
+        let found = self.name().to_socket_addrs().map_err(|error| self.not_found(error));
+        self.ready(self.greeted(found.map(Iterator::collect), prepare)?)
     }
 
     /// As [`connect`](Self::connect), over a stream that has just been connected to the server: through a proxy, to a
@@ -192,8 +193,20 @@ impl ClientBuilder {
         self.ready(self.client(stream))
     }
 
-    /// A client at the first of these addresses that greets.
+    /// A client at the first of the addresses that greets, if they were found.
     pub(crate) fn greeted(
+        &self,
+        found: Result<Vec<SocketAddr>, Error>,
+        prepare: impl FnMut(&mut Client),
+    ) -> Result<Client, Error> {
+        let greeted = found.and_then(|addresses| self.first_to_greet(addresses, prepare));
+        greeted.inspect_err(|error| {
+            let io = error.io().map(|io| io as &dyn std::fmt::Display);
+            watch::tell_unreachable(&self.config, error.kind(), io);
+        })
+    }
+
+    fn first_to_greet(
         &self,
         addresses: Vec<SocketAddr>,
         mut prepare: impl FnMut(&mut Client),

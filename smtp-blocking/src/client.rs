@@ -69,7 +69,7 @@ impl Client<TcpStream> {
     /// The last address's error, with those of the others ([`Error::earlier`]);
     /// [`NotConnected`](smtp_proto::Error::NotConnected) if it was the transport's.
     pub fn connect(addresses: impl ToSocketAddrs, config: Config) -> Result<Self, Error> {
-        let found = addresses.to_socket_addrs().map_err(Error::not_connected)?.collect();
+        let found = addresses.to_socket_addrs().map_err(Error::not_connected).map(Iterator::collect);
         ClientBuilder::from(config).greeted(found, |_| {})
     }
 
@@ -83,7 +83,7 @@ impl Client<TcpStream> {
         config: Config,
         tls: impl Into<crate::TlsConfig>,
     ) -> Result<Self, Error> {
-        let found = addresses.to_socket_addrs().map_err(Error::not_connected)?.collect();
+        let found = addresses.to_socket_addrs().map_err(Error::not_connected).map(Iterator::collect);
         ClientBuilder::from(config).tls_config(tls).greeted(found, |_| {})
     }
 }

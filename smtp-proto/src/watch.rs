@@ -9,7 +9,8 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crate::connection::{Connection, TranscriptEntry};
+use crate::connection::{Config, Connection, TranscriptEntry};
+use crate::error::Error;
 use crate::flow::{Delivery, Meter, Progress, SendError};
 use crate::security::TlsState;
 
@@ -28,6 +29,14 @@ pub trait Clock: Clone {
 impl<F: Fn() -> Duration + Clone> Clock for F {
     fn now(&self) -> Duration {
         self()
+    }
+}
+
+/// Tells that the server of these settings was not reached, if that is what the error says: such an attempt has no
+/// session that could tell of it.
+pub fn tell_unreachable(config: &Config, error: &Error, io: Option<&dyn fmt::Display>) {
+    if matches!(error, Error::NotConnected) {
+        spans::not_connected(config, io);
     }
 }
 

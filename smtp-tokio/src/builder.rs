@@ -10,6 +10,7 @@ use smtp_proto::path::ClientName;
 use smtp_proto::reply::ReplyLimits;
 use smtp_proto::sasl::Credentials;
 use smtp_proto::url::{ServerUrl, UrlError};
+use smtp_proto::watch;
 use tokio::net::TcpStream;
 
 use crate::connect::{dial, look_up};
@@ -192,8 +193,8 @@ impl ClientBuilder {
     /// As [`connect`](Self::connect).
     pub async fn connect_prepared(&self, prepare: impl FnMut(&mut Client)) -> Result<Client, Error> {
         let addresses = look_up(self.name(), self.config.get_timeouts().connect).await;
-        let addresses = addresses.map_err(|error| self.not_found(error))?;
-        self.ready(self.greeted(addresses, prepare).await?).await
+        let found = addresses.map_err(|error| self.not_found(error));
+        self.ready(self.greeted(found, prepare).await?).await
     }
 
     /// As [`connect`](Self::connect), over a stream that has just been connected to the server: through a proxy, to a
@@ -208,8 +209,23 @@ impl ClientBuilder {
         self.ready(self.client(stream)).await
     }
 
-    /// A client at the first of these addresses that greets.
+    /// A client at the first of the addresses that greets, if they were found.
     pub(crate) async fn greeted(
+        &self,
+        found: Result<Vec<SocketAddr>, Error>,
+        prepare: impl FnMut(&mut Client),
+    ) -> Result<Client, Error> {
+        let greeted = match found {
+            Ok(addresses) => self.first_to_greet(addresses, prepare).await,
+            Err(error) => Err(error),
+        };
+        greeted.inspect_err(|error| {
+            let io = error.io().map(|io| io as &dyn std::fmt::Display);
+            watch::tell_unreachable(&self.config, error.kind(), io);
+        })
+    }
+
+    async fn first_to_greet(
         &self,
         addresses: Vec<SocketAddr>,
         mut prepare: impl FnMut(&mut Client),

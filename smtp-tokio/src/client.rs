@@ -98,7 +98,7 @@ impl Client<TcpStream> {
     /// # Cancel safety
     /// Dropping the future closes every connection.
     pub async fn connect(addresses: impl ToSocketAddrs, config: Config) -> Result<Self, Error> {
-        let found = look_up(addresses, config.get_timeouts().connect).await.map_err(Error::not_connected)?;
+        let found = look_up(addresses, config.get_timeouts().connect).await.map_err(Error::not_connected);
         ClientBuilder::from(config).greeted(found, |_| {}).await
     }
 
@@ -115,7 +115,7 @@ impl Client<TcpStream> {
         config: Config,
         tls: impl Into<crate::TlsConfig>,
     ) -> Result<Self, Error> {
-        let found = look_up(addresses, config.get_timeouts().connect).await.map_err(Error::not_connected)?;
+        let found = look_up(addresses, config.get_timeouts().connect).await.map_err(Error::not_connected);
         ClientBuilder::from(config).tls_config(tls).greeted(found, |_| {}).await
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::net::SocketAddr;
 
-use crate::connection::{Connection, TranscriptEntry};
+use crate::connection::{Config, Connection, TranscriptEntry};
 use crate::flow::{Delivery, SendError};
 use crate::security::TlsState;
 
@@ -14,6 +14,8 @@ pub(super) struct Session<C>(PhantomData<C>);
 pub(super) struct Parent;
 
 pub(super) struct Message<C>(PhantomData<C>);
+
+pub(super) fn not_connected(_: &Config, _: Option<&dyn fmt::Display>) {}
 
 impl<C> Session<C> {
     pub(super) fn begin(_: &mut Connection, _: Option<SocketAddr>, _: &C) -> Self {

@@ -15,7 +15,7 @@ use tracing::{Span, debug, info_span, trace, warn};
 
 use super::Clock;
 use crate::capabilities::Capabilities;
-use crate::connection::{Connection, Counters, Stage, TranscriptEntry, TranscriptLine};
+use crate::connection::{Config, Connection, Counters, Stage, TranscriptEntry, TranscriptLine};
 use crate::escape::Escaped;
 use crate::flow::{Delivery, SendError, Summary};
 use crate::security::TlsState;
@@ -57,10 +57,20 @@ impl<C: Clock> Stopwatch<C> {
         (!span.is_disabled()).then(|| Self { clock: clock.clone(), since: clock.now() })
     }
 
-    fn milliseconds(&self) -> u64 {
-        let duration = self.clock.now().saturating_sub(self.since);
-        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    fn microseconds(&self) -> u64 {
+        microseconds(self.clock.now().saturating_sub(self.since))
     }
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Tells that there is no session.
+pub(super) fn not_connected(config: &Config, io: Option<&dyn fmt::Display>) {
+    let io = io.map(|io| io.to_string());
+    let io = io.as_ref().map(|io| display(Escaped::new(io.as_bytes())));
+    warn!(target: TARGET, host = config.host(), io, "no connection");
 }
 
 impl<C: Clock> Session<C> {
@@ -78,7 +88,7 @@ impl<C: Clock> Session<C> {
             auth.mechanism = Empty,
             octets_in = Empty,
             octets_out = Empty,
-            duration_ms = Empty,
+            duration_us = Empty,
         );
         let lasts = Stopwatch::of(&span, clock);
         let session = Self { span, lasts, capabilities: None, counters: Counters::default(), failed: false };
@@ -136,10 +146,10 @@ impl<C: Clock> Session<C> {
 
 impl<C: Clock> Drop for Session<C> {
     fn drop(&mut self) {
-        if let Some(duration) = self.lasts.as_ref().map(Stopwatch::milliseconds) {
+        if let Some(duration) = self.lasts.as_ref().map(Stopwatch::microseconds) {
             self.span.record("octets_in", self.counters.octets_in);
             self.span.record("octets_out", self.counters.octets_out);
-            self.span.record("duration_ms", duration);
+            self.span.record("duration_us", duration);
         }
     }
 }
@@ -163,18 +173,26 @@ impl Parent {
 /// Makes events of replies. The commands are left out: there are addresses in them.
 fn listener(span: Span) -> impl FnMut(TranscriptEntry<'_>) + Send + Sync + use<> {
     let mut mechanism = String::new();
+    let mut before = None;
     move |entry| {
         let reply = match entry.line() {
             TranscriptLine::ClientAuth { mechanism: name, .. } => {
                 name.clone_into(&mut mechanism);
                 return;
             }
-            TranscriptLine::Server(reply) => reply,
+            TranscriptLine::Server(reply) => Some(reply),
+            TranscriptLine::Tls => None,
             _ => return,
+        };
+        let elapsed_us = entry.time().map(|now| microseconds(now.saturating_sub(before.unwrap_or_default())));
+        before = entry.time();
+        let Some(reply) = reply else {
+            debug!(target: TARGET, parent: &span, elapsed_us, "TLS is established");
+            return;
         };
         let (code, enhanced) = (reply.code().get(), reply.enhanced());
         let stage = entry.stage().map(Stage::as_str);
-        debug!(target: TARGET, parent: &span, stage, code, enhanced = enhanced.map(display), "reply");
+        debug!(target: TARGET, parent: &span, stage, code, enhanced = enhanced.map(display), elapsed_us, "reply");
         if entry.stage() != Some(Stage::Auth) {
             let text = display(Escaped::new(reply.text()));
             trace!(target: TARGET, parent: &span, stage, code, text, "the server's words");
@@ -199,7 +217,7 @@ impl<C: Clock> Message<C> {
             target: TARGET,
             parent: parent,
             "smtp.message",
-            message,
+            number = message,
             recipients,
             size,
             outcome = Empty,
@@ -211,7 +229,7 @@ impl<C: Clock> Message<C> {
             recipients_accepted = Empty,
             recipients_refused = Empty,
             octets = Empty,
-            duration_ms = Empty,
+            duration_us = Empty,
         );
         let lasts = Stopwatch::of(&span, clock);
         if lasts.is_some() {
@@ -223,7 +241,7 @@ impl<C: Clock> Message<C> {
 
     pub(super) fn over(mut self, outcome: Result<&Delivery, &SendError>, octets: u64) {
         self.over = true;
-        let Some(duration) = self.lasts.as_ref().map(Stopwatch::milliseconds) else { return };
+        let Some(duration) = self.lasts.as_ref().map(Stopwatch::microseconds) else { return };
         let summary = Summary::of(outcome);
         let (stage, code) = (summary.stage.map(Stage::as_str), summary.code.map(|code| code.get()));
         let enhanced = summary.enhanced.map(display);
@@ -239,7 +257,7 @@ impl<C: Clock> Message<C> {
             span.record("recipients_refused", summary.refused);
         }
         span.record("octets", octets);
-        span.record("duration_ms", duration);
+        span.record("duration_us", duration);
         if outcome.is_err() {
             let (outcome, cause) = (summary.outcome, summary.cause);
             warn!(target: TARGET, parent: span, outcome, stage, code, enhanced, cause, "the message was not accepted");
@@ -252,7 +270,7 @@ impl<C: Clock> Drop for Message<C> {
     fn drop(&mut self) {
         if let Some(lasts) = self.lasts.as_ref().filter(|_| !self.over) {
             self.span.record("outcome", "abandoned");
-            self.span.record("duration_ms", lasts.milliseconds());
+            self.span.record("duration_us", lasts.microseconds());
         }
     }
 }

@@ -102,7 +102,7 @@ fn captured(level: Level, session: Run) -> (Sink, Capture) {
 
 /// Times, and what depends on the length of port numbers and on where TLS met the end of the socket.
 fn is_certain(field: &str) -> bool {
-    !matches!(field, "duration_ms" | "peer" | "io")
+    !matches!(field, "duration_us" | "elapsed_us" | "peer" | "io")
 }
 
 #[test]
@@ -117,22 +117,22 @@ fn every_span_and_field_of_a_session() {
                 "smtp.session (INFO, in nothing) auth.mechanism=PLAIN extensions=PIPELINING SIZE 8BITMIME SMTPUTF8 \
                  ENHANCEDSTATUSCODES CHUNKING BINARYMIME DSN REQUIRETLS AUTH host=localhost octets_in=671 \
                  octets_out=640 protocol=smtp tls.cipher=TLS_AES_256_GCM_SHA384 tls.version=TLS 1.3",
-                "smtp.message (INFO, in smtp.session) code=250 enhanced=2.0.0 message=0 octets=40 outcome=accepted \
+                "smtp.message (INFO, in smtp.session) code=250 enhanced=2.0.0 number=0 octets=40 outcome=accepted \
                  queue_id=SINK000001 recipients=1 recipients_accepted=1 recipients_refused=0 size=40",
-                "smtp.message (INFO, in smtp.session) code=250 enhanced=2.0.0 message=0 octets=40 outcome=accepted \
+                "smtp.message (INFO, in smtp.session) code=250 enhanced=2.0.0 number=0 octets=40 outcome=accepted \
                  queue_id=SINK000002 recipients=2 recipients_accepted=1 recipients_refused=1 size=40",
-                "smtp.message (INFO, in smtp.session) code=552 enhanced=5.2.2 message=0 octets=40 outcome=rejected \
+                "smtp.message (INFO, in smtp.session) code=552 enhanced=5.2.2 number=0 octets=40 outcome=rejected \
                  recipients=1 recipients_accepted=0 recipients_refused=1 size=40 stage=the end of the message",
                 "  WARN in smtp.message: the message was not accepted code=552 enhanced=5.2.2 outcome=rejected \
                  stage=the end of the message",
-                "smtp.message (INFO, in smtp.session) cause=timeout message=0 octets=40 outcome=unknown \
+                "smtp.message (INFO, in smtp.session) cause=timeout number=0 octets=40 outcome=unknown \
                  recipients=1 recipients_accepted=0 recipients_refused=0 size=40 stage=MAIL",
                 "  WARN in smtp.session: the connection is lost cause=timeout stage=MAIL",
                 "  WARN in smtp.message: the message was not accepted cause=timeout outcome=unknown stage=MAIL",
             ]
         );
         assert_eq!(capture.values("peer"), [sink.address().to_string()]);
-        assert_eq!(capture.values("duration_ms").len(), 5, "a session and four messages");
+        assert_eq!(capture.values("duration_us").len(), 5, "a session and four messages");
         assert_eq!(capture.open(), 0);
     }
 }
@@ -145,7 +145,7 @@ fn any(_: &str) -> bool {
 fn a_reply_is_an_event_and_its_words_are_for_trace_alone() {
     for (name, session) in ADAPTERS {
         let (_sink, capture) = captured(Level::DEBUG, session);
-        let lines = capture.lines(any);
+        let lines = capture.lines(is_certain);
         let replies: Vec<&str> =
             lines.iter().filter_map(|line| line.strip_prefix("  DEBUG in smtp.session: reply ")).collect();
         assert_eq!(
@@ -162,6 +162,9 @@ fn a_reply_is_an_event_and_its_words_are_for_trace_alone() {
             ],
             "{name}"
         );
+        assert!(lines.iter().any(|line| line == "  DEBUG in smtp.session: TLS is established"), "{name}");
+        let steps = capture.lines(any).iter().filter(|line| line.contains(" elapsed_us=")).count();
+        assert_eq!(steps, replies.len() + 1, "{name}: the time of each reply, and of the handshake");
         let all = lines.join("\n");
         for personal in ["@", "sender", "first", "nobody", "spam-trap", USER, PASSWORD, "confidential"] {
             assert!(!all.contains(personal), "{name}: {personal} is in {all}");
@@ -192,6 +195,30 @@ fn the_guide_lists_all_of_it() {
             assert!(listed, "{word} is not in the guide");
         }
     }
+}
+
+/// An attempt that finds nobody has no session, and is told all the same.
+#[test]
+fn a_server_that_is_not_reached_is_a_warning() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let told = |connect: &dyn Fn()| {
+        let capture = Capture::new(Level::WARN);
+        tracing::subscriber::with_default(capture.clone(), connect);
+        capture.lines(is_certain)
+    };
+    let expected = ["  WARN in nothing: no connection host=127.0.0.1"];
+    let by_name =
+        || drop(smtp_blocking::Client::builder("127.0.0.1").port(nobody.port()).connect().unwrap_err());
+    assert_eq!(told(&by_name), expected);
+    let by_address =
+        || drop(smtp_blocking::Client::connect(nobody, Config::new("127.0.0.1")).map(drop).unwrap_err());
+    assert_eq!(told(&by_address), expected);
+    let in_tokio = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let builder = smtp_tokio::Client::builder("127.0.0.1").port(nobody.port());
+        drop(runtime.block_on(builder.connect()).map(drop).unwrap_err());
+    };
+    assert_eq!(told(&in_tokio), expected);
 }
 
 #[test]
@@ -243,7 +270,7 @@ fn messages_in_flight_together_have_a_span_each() {
         assert_eq!(capture.open(), 0);
         blocking
     };
-    assert_eq!(each("message"), ["0", "1", "2", "3"]);
+    assert_eq!(each("number"), ["0", "1", "2", "3"]);
     assert_eq!(each("outcome"), ["accepted", "rejected", "accepted", "rejected"]);
     assert_eq!(each("queue_id"), ["SINK000001", "SINK000002"]);
 }
@@ -297,10 +324,8 @@ fn a_message_written_by_hand_has_a_span_without_recipients() {
     });
     assert_eq!(
         capture.lines(is_certain)[1..],
-        [
-            "smtp.message (INFO, in smtp.session) code=250 enhanced=2.0.0 message=0 octets=40 outcome=accepted \
-          queue_id=SINK000001"
-        ]
+        ["smtp.message (INFO, in smtp.session) code=250 enhanced=2.0.0 number=0 octets=40 outcome=accepted \
+          queue_id=SINK000001"]
     );
     assert_eq!(capture.values("tls.version"), [""; 0]);
 }
@@ -390,12 +415,12 @@ fn a_loop_of_ones_own_has_the_same_spans_by_its_own_clock() {
     assert_eq!(
         capture.lines(any),
         [
-            "smtp.session (INFO, in nothing) duration_ms=2500 extensions=SIZE host=localhost octets_in=122 octets_out=256 \
+            "smtp.session (INFO, in nothing) duration_us=2500000 extensions=SIZE host=localhost octets_in=122 octets_out=256 \
              peer=192.0.2.1:587 protocol=smtp tls.version=TLS 1.2",
-            "smtp.message (INFO, in smtp.session) duration_ms=500 message=7 outcome=abandoned",
-            "smtp.message (INFO, in smtp.session) code=250 duration_ms=1000 enhanced=2.0.0 message=0 octets=40 \
+            "smtp.message (INFO, in smtp.session) duration_us=500000 number=7 outcome=abandoned",
+            "smtp.message (INFO, in smtp.session) code=250 duration_us=1000000 enhanced=2.0.0 number=0 octets=40 \
              outcome=accepted queue_id=4XyZ1w2abcz9 recipients=1 recipients_accepted=1 recipients_refused=0 size=40",
-            "smtp.message (INFO, in smtp.session) cause=server_closed code=421 duration_ms=1000 message=1 octets=40 \
+            "smtp.message (INFO, in smtp.session) cause=server_closed code=421 duration_us=1000000 number=1 octets=40 \
              outcome=not_sent recipients=1 recipients_accepted=0 recipients_refused=0 size=40 \
              stage=the end of the message",
             "  WARN in smtp.session: the connection is lost cause=server_closed code=421 io=broken\\npipe \
