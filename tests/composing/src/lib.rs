@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use rustls_platform_verifier::ConfigVerifierExt as _;
 use smtp_blocking::smtp_proto::flow::Delivery;
 use smtp_blocking::smtp_proto::sasl::Credentials;
 use smtp_tests::sink::{Message, Sink};
@@ -66,7 +67,7 @@ impl Arguments {
         Ok(Account {
             host,
             port: self.port,
-            tls: smtp_blocking::default_tls_config()?,
+            tls: Arc::new(ClientConfig::with_platform_verifier()?),
             credentials: Credentials::password(&user, password.as_str()),
             from: self.from.unwrap_or_default(),
             to: self.to,

@@ -44,7 +44,7 @@ pub async fn run() -> Result<(), Failure> {
     let message = b"Subject: By the third\r\n\r\nmx1 is down and mx2 is busy.\r\n";
     let tls = sink.certificate_authority().client_config()?;
     println!("the hosts to try: {}", super::dns::route(&dns, "example.net").await?.join(" "));
-    let delivery = super::deliver(&dns, tls, &envelope, message).await?;
+    let delivery = super::deliver(&dns, tls.into(), &envelope, message).await?;
     println!("accepted: {}", delivery.reply);
     show(
         &sink

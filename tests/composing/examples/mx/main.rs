@@ -8,15 +8,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
 use hickory_resolver::TokioResolver;
-use rustls::ClientConfig;
 use smtp_composing::Failure;
 use smtp_tokio::smtp_proto::flow::{Delivery, Envelope};
 use smtp_tokio::smtp_proto::path::Mailbox;
-use smtp_tokio::{Client, Config, SendError, TlsPolicy};
+use smtp_tokio::{Client, Config, SendError, TlsConfig, TlsPolicy};
 
 pub mod demonstration;
 pub mod dns;
@@ -56,7 +54,7 @@ async fn run(options: Options) -> Result<(), Failure> {
 
 pub(crate) async fn deliver(
     dns: &impl Dns,
-    tls: Arc<ClientConfig>,
+    tls: TlsConfig,
     envelope: &Envelope,
     message: &[u8],
 ) -> Result<Delivery, Failure> {
@@ -98,7 +96,7 @@ fn domain_of(envelope: &Envelope) -> Result<&str, Failure> {
 async fn send(
     host: &str,
     addresses: &[SocketAddr],
-    tls: Arc<ClientConfig>,
+    tls: TlsConfig,
     envelope: &Envelope,
     message: &[u8],
 ) -> Result<Delivery, SendError> {

@@ -30,7 +30,7 @@ fn deliver(hosts: &[SocketAddr], trusted: &Sink) -> Result<Delivery, String> {
     exchangers.reverse();
     let to = Envelope::from_strs("alice@example.org", &["bob@example.net", "carol@EXAMPLE.net"]).unwrap();
     let tls = trusted.certificate_authority().client_config().unwrap();
-    block_on(example::deliver(&Table { exchangers, hosts }, tls, &to, MESSAGE))
+    block_on(example::deliver(&Table { exchangers, hosts }, tls.into(), &to, MESSAGE))
         .map_err(|error| error.to_string())
 }
 
@@ -136,14 +136,13 @@ fn after_an_unknown_outcome_nobody_else_is_asked() {
 #[test]
 fn every_host_is_named_when_none_takes_it() {
     let sink = Sink::builder().start().unwrap();
-    let error = deliver(&[nobody().unwrap(), speaker("421 4.3.2 busy\r\n").unwrap()], &sink).unwrap_err();
+    let (nobody, busy) = (nobody().unwrap(), speaker("421 4.3.2 busy\r\n").unwrap());
+    let error = deliver(&[nobody, busy], &sink).unwrap_err();
     let lines: Vec<&str> = error.lines().collect();
     assert_eq!(lines.len(), 3, "{error}");
-    assert!(
-        lines[1].starts_with("  a.example.: message not sent: could not connect to the server: "),
-        "{error}"
-    );
-    assert!(lines[2].starts_with("  b.example.: message not sent: "), "{error}");
+    let not_sent = format!("  a.example.: {nobody}: message not sent: could not connect to the server: ");
+    assert!(lines[1].starts_with(&not_sent), "{error}");
+    assert!(lines[2].starts_with(&format!("  b.example.: {busy}: message not sent: ")), "{error}");
     assert!(lines[2].contains("421 4.3.2 busy"), "{error}");
 }
 
@@ -175,7 +174,7 @@ fn recipients_of_two_domains_are_no_one_message_to_send() {
         (["postmaster", "eve@example.com"], "--to names no recipient with a domain"),
     ] {
         let to = Envelope::from_strs("alice@example.org", &to).unwrap();
-        let error = block_on(example::deliver(&dns, tls.clone(), &to, MESSAGE)).unwrap_err();
+        let error = block_on(example::deliver(&dns, tls.clone().into(), &to, MESSAGE)).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 }
