@@ -19,12 +19,12 @@ use smtp_proto::security::Security;
 
 use crate::batch::SendAll;
 use crate::clock::{Clock, Watch};
+#[cfg(feature = "__tls")]
+use crate::clocked::Wait;
 use crate::data::DataWriter;
 use crate::job::{Single, Source};
 use crate::pump::{Progress, Pump};
 use crate::transport::Transport;
-#[cfg(feature = "__tls")]
-use crate::transport::Wait;
 use crate::{ClientBuilder, Error, Message, SendError, Stream};
 
 /// An SMTP client on a blocking stream.

@@ -62,6 +62,7 @@ mod batch;
 mod builder;
 mod client;
 mod clock;
+mod clocked;
 mod connect;
 mod data;
 mod error;

@@ -163,6 +163,18 @@ impl Error {
         }
     }
 
+    /// The reply with which a server ends the session in place of a verdict, by closing or by refusing the last chunk
+    /// unread: in LMTP that of one recipient and of nobody else.
+    pub(crate) fn verdict(&self) -> Option<&Reply> {
+        match self {
+            Error::ServerClosed { stage: Some(Stage::EndOfData), reply } if reply.is_transient() => {
+                Some(reply)
+            }
+            Error::Refused { stage: Stage::EndOfData, reply } => Some(reply),
+            _ => None,
+        }
+    }
+
     /// The same with no more of the server's words than is shown of them, as other messages are told of it.
     pub(crate) fn brief(&self) -> Self {
         let mut brief = self.clone();

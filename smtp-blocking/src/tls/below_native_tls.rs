@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 
 use super::ClearText;
 use crate::Stream;
-use crate::transport::Clocked;
+use crate::clocked::Clocked;
 
 pub(super) struct Below<S> {
     pub(super) stream: Clocked<S>,

@@ -13,7 +13,7 @@ use std::io::{self, IoSlice};
 use smtp_proto::security::{ChannelBindings, TlsState};
 
 use crate::Stream;
-use crate::transport::{Clocked, Wait};
+use crate::clocked::{Clocked, Wait};
 
 /// The settings of a TLS library: whom to believe, which versions to speak, a certificate of the client's own. They come
 /// from that library's own type, by `into()`, and name the library by it.

@@ -10,7 +10,7 @@ use webpki::EndEntityCert;
 
 use super::below_native_tls::Below;
 use crate::Stream;
-use crate::transport::{Clocked, Wait};
+use crate::clocked::{Clocked, Wait};
 
 /// The most octets in one TLS record (RFC 8446 §5.1).
 const RECORD: usize = 16 * 1024;

@@ -10,7 +10,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use smtp_proto::security::{ChannelBindings, TlsState, TlsVersion};
 
 use crate::Stream;
-use crate::transport::{Clocked, Wait};
+use crate::clocked::{Clocked, Wait};
 
 /// The settings used when none are given.
 pub(super) fn default_config() -> io::Result<ClientConfig> {

@@ -4,7 +4,6 @@ use core::iter::Sum;
 use core::ops::AddAssign;
 
 use super::Connection;
-use crate::flow::{Delivery, SendError};
 
 /// What a connection has done so far. It is a plain value: take it when you like with
 /// [`Connection::counters`], add those of several connections, subtract an earlier one of the same connection.
@@ -75,11 +74,11 @@ pub struct Counters {
     pub recipients_refused: u64,
     /// Messages that the server took for at least one recipient, as the flows tell.
     pub messages_accepted: u64,
-    /// Messages with the outcome [`SendError::Rejected`].
+    /// Messages with the outcome [`SendError::Rejected`](crate::SendError::Rejected).
     pub messages_rejected: u64,
-    /// Messages with the outcome [`SendError::NotSent`].
+    /// Messages with the outcome [`SendError::NotSent`](crate::SendError::NotSent).
     pub messages_not_sent: u64,
-    /// Messages with the outcome [`SendError::Unknown`].
+    /// Messages with the outcome [`SendError::Unknown`](crate::SendError::Unknown).
     pub messages_unknown: u64,
 }
 
@@ -170,14 +169,23 @@ pub(crate) struct Tally {
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Outcomes([u32; 4]);
 
+/// What became of a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outcome {
+    Accepted,
+    Rejected,
+    NotSent,
+    Unknown,
+}
+
 impl Outcomes {
-    pub(crate) fn add(&mut self, outcome: &Result<Delivery, SendError>) {
+    pub(crate) fn add(&mut self, outcome: Outcome) {
         let [accepted, rejected, not_sent, unknown] = &mut self.0;
         count(match outcome {
-            Ok(_) => accepted,
-            Err(SendError::Rejected { .. }) => rejected,
-            Err(SendError::NotSent { .. }) => not_sent,
-            Err(SendError::Unknown { .. }) => unknown,
+            Outcome::Accepted => accepted,
+            Outcome::Rejected => rejected,
+            Outcome::NotSent => not_sent,
+            Outcome::Unknown => unknown,
         });
     }
 }

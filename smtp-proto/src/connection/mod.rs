@@ -30,7 +30,7 @@ use core::time::Duration;
 pub use crate::stage::{Stage, TimeoutPhase};
 pub use config::{Config, Peer, Protocol, TlsPolicy};
 pub use counters::Counters;
-pub(crate) use counters::Outcomes;
+pub(crate) use counters::{Outcome, Outcomes};
 pub use event::{CommandId, Event};
 pub use owner::{LoginPause, Logins, Origin, Owner};
 pub use pipeline::Window;
@@ -666,7 +666,7 @@ impl Connection {
             None => return false,
             // In LMTP it is the verdict on one recipient.
             Some(error) => {
-                crate::flow::verdict_in(error).is_some()
+                error.verdict().is_some()
                     && (!self.config.is_lmtp() || self.finals.saturating_add(1) >= self.accepted)
             }
         };

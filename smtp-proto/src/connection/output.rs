@@ -1,7 +1,6 @@
 //! Octets out: what the pipeline has released, and the message body between them.
 
 use alloc::boxed::Box;
-
 use core::num::NonZeroU64;
 
 use super::outgoing::{Announcement, Ending, Outgoing};

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::ops::Range;
 
-use super::outcome::{Delivery, RecipientOutcome, SendError};
+use super::outcome::{self, Delivery, RecipientOutcome, SendError};
 use super::plan::{self, Described, Plan};
 use super::texts::Texts;
 use super::transaction::Transaction;
@@ -421,7 +421,7 @@ impl<E: Borrow<Envelope>> Batch<E> {
             self.messages.pop_front();
             self.decided = self.decided.wrapping_add(1);
             if let Some(outcome) = super::outcome::joined(parts) {
-                self.uncounted.add(&outcome);
+                self.uncounted.add(outcome::kind(&outcome));
                 self.outcomes.push_back(outcome);
             }
         }

@@ -81,7 +81,7 @@ impl FinishData {
         // A message before it, of which the caller did not await the end, may be what was answered.
         let mut judged = self.id.is_none_or(|id| connection.is_oldest_message(id));
         if connection.config().is_lmtp() && unanswered && judged {
-            self.finals.extend(outcome::verdict_in(&error).cloned());
+            self.finals.extend(error.verdict().cloned());
             judged = self.finals.len() >= connection.accepted_recipients();
             if judged && self.finals.iter().any(Reply::is_positive_completion) {
                 return self.judged(connection);
@@ -107,7 +107,7 @@ impl Flow for FinishData {
     fn poll(&mut self, connection: &mut Connection) -> Result<Step<Delivery>, SendError> {
         let Some(outcome) = self.verdict(connection).transpose() else { return Ok(Step::Continue) };
         let mut counted = Outcomes::default();
-        counted.add(&outcome);
+        counted.add(outcome::kind(&outcome));
         connection.count_outcomes(counted);
         outcome.map(Step::Done)
     }

@@ -32,7 +32,6 @@ pub use exchange::{Exchange, Expect};
 pub use log_in::LogIn;
 pub use open::{Hello, Open, StartTls};
 pub use options::{Body, RecipientPolicy, SendOptions, Transfer};
-pub(crate) use outcome::verdict_in;
 pub use outcome::{Delivery, RecipientOutcome, RecipientState, SendError, queue_id};
 pub use preview::Preview;
 pub use progress::{Meter, Progress};

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::connection::Stage;
+use crate::connection::{Outcome, Stage};
 use crate::error::Error;
 use crate::reply::Reply;
 
@@ -317,13 +317,13 @@ impl core::error::Error for SendError {
     }
 }
 
-/// The reply with which a server ends the session in place of a verdict, by closing or by refusing the last chunk unread:
-/// in LMTP that of one recipient and of nobody else.
-pub(crate) fn verdict_in(error: &Error) -> Option<&Reply> {
-    match error {
-        Error::ServerClosed { stage: Some(Stage::EndOfData), reply } if reply.is_transient() => Some(reply),
-        Error::Refused { stage: Stage::EndOfData, reply } => Some(reply),
-        _ => None,
+/// Which of the four it is.
+pub(super) fn kind(outcome: &Result<Delivery, SendError>) -> Outcome {
+    match outcome {
+        Ok(_) => Outcome::Accepted,
+        Err(SendError::Rejected { .. }) => Outcome::Rejected,
+        Err(SendError::NotSent { .. }) => Outcome::NotSent,
+        Err(SendError::Unknown { .. }) => Outcome::Unknown,
     }
 }
 

@@ -9,7 +9,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::outcome::{self, Delivery, RecipientOutcome, RecipientState, SendError};
+use super::outcome::{Delivery, RecipientOutcome, RecipientState, SendError};
 use super::plan::Plan;
 use super::{Envelope, RecipientPolicy};
 use crate::command::Command;
@@ -358,7 +358,7 @@ impl Transaction {
         let unanswered = self.end.is_some_and(|end| connection.is_unanswered(end));
         let mut judged = answered;
         if self.lmtp && unanswered && answered {
-            self.finals.extend(outcome::verdict_in(error).cloned());
+            self.finals.extend(error.verdict().cloned());
             judged = self.finals.len() >= self.accepted;
             if judged && self.finals.iter().any(Reply::is_positive_completion) {
                 return self.outcome();

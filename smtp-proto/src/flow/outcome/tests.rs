@@ -197,9 +197,9 @@ fn o02_a_broken_connection_is_judged_by_what_left_and_what_was_answered() {
 #[test]
 fn s22_a_verdict_in_place_of_which_the_server_closes() {
     let closed = |stage, code| Error::ServerClosed { stage, reply: reply(code).into() };
-    assert_eq!(verdict_in(&closed(Some(Stage::EndOfData), 421)), Some(&reply(421)));
+    assert_eq!(closed(Some(Stage::EndOfData), 421).verdict(), Some(&reply(421)));
     for none in [closed(Some(Stage::EndOfData), 221), closed(Some(Stage::Mail), 421), closed(None, 421)] {
-        assert_eq!(verdict_in(&none), None);
+        assert_eq!(none.verdict(), None);
     }
 }
 
