@@ -1,33 +1,29 @@
-//! [`Client`]: the verbs, each one flow.
+//! [`Client`]: a session, how it begins, is protected and ends. What is said in between is in `verbs` and `sending`.
+
+mod sending;
+mod verbs;
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 
-use smtp_proto::capabilities::Capabilities;
-use smtp_proto::command::{Command, DataCommand};
 use smtp_proto::connection::{Config, Connection, Counters, TlsPolicy, TlsUpgrade, TranscriptEntry};
-use smtp_proto::flow::{
-    self, Authenticate, BeginData, Body, Delivery, Envelope, Exchange, Expect, Flow, Hello, Open, Quit, Send,
-    SendOptions, StartTls,
-};
-use smtp_proto::params::{MailParameters, RcptParameters, XClient};
-use smtp_proto::path::{ClientName, ForwardPath, ReversePath};
+use smtp_proto::flow::{self, Authenticate, Flow, Open, Quit, StartTls};
+use smtp_proto::path::ClientName;
 use smtp_proto::reply::Reply;
 use smtp_proto::sasl::{Credentials, Mechanism};
 use smtp_proto::security::Security;
-use tokio::io::AsyncBufRead;
 use tokio::net::{TcpStream, ToSocketAddrs};
 
-use crate::batch::{Ready, SendAll};
 use crate::clock::{Clock, Watch};
 use crate::connect::look_up;
-use crate::data::DataWriter;
 use crate::job::{Single, Source};
 use crate::pump::{Progress, Pump};
 use crate::transport::Transport;
-use crate::{ClientBuilder, Error, Message, SendError, Stream};
+use crate::{ClientBuilder, Error, Stream};
+
+pub use sending::send_mail;
 
 /// An SMTP client on a tokio stream, in a runtime that has its clock enabled.
 ///
@@ -310,306 +306,6 @@ impl<S: Stream> Client<S> {
         self.run(&mut crate::login::log_in(credentials)?, Source::None).await
     }
 
-    /// What the server advertised.
-    ///
-    /// # Errors
-    /// If the server has to be greeted first and that fails.
-    ///
-    /// # Cancel safety
-    /// Safe once the server was greeted; before that, dropping the future ends the connection.
-    pub async fn capabilities(&mut self) -> Result<&Capabilities, Error> {
-        self.open().await?;
-        Ok(self.pump.connection.capabilities())
-    }
-
-    /// The parameters of an extension, by its keyword; `None` if the server does not offer it.
-    ///
-    /// # Errors
-    /// As [`capabilities`](Self::capabilities).
-    ///
-    /// # Cancel safety
-    /// As [`capabilities`](Self::capabilities).
-    pub async fn extension(&mut self, keyword: &str) -> Result<Option<&str>, Error> {
-        Ok(self.capabilities().await?.get(keyword))
-    }
-
-    /// Begins a mail transaction, with the parameters that suit the server.
-    ///
-    /// # Errors
-    /// The server's refusal, or the connection's failure.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn mail(&mut self, reverse_path: &ReversePath) -> Result<Reply, Error> {
-        self.open().await?;
-        let parameters = self.pump.connection.default_mail_parameters(reverse_path);
-        self.mail_with(reverse_path, &parameters).await
-    }
-
-    /// Begins a mail transaction with these parameters.
-    ///
-    /// # Errors
-    /// As [`mail`](Self::mail); a parameter whose extension the server does not offer is refused locally.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn mail_with(
-        &mut self,
-        path: &ReversePath,
-        parameters: &MailParameters,
-    ) -> Result<Reply, Error> {
-        self.exchange(Command::Mail(path, parameters), Expect::Success).await
-    }
-
-    /// Adds a recipient.
-    ///
-    /// # Errors
-    /// The server's refusal of this recipient, or the connection's failure.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn rcpt(&mut self, forward_path: &ForwardPath) -> Result<Reply, Error> {
-        self.rcpt_with(forward_path, &RcptParameters::new()).await
-    }
-
-    /// Adds a recipient with these parameters.
-    ///
-    /// # Errors
-    /// As [`rcpt`](Self::rcpt).
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn rcpt_with(
-        &mut self,
-        path: &ForwardPath,
-        parameters: &RcptParameters,
-    ) -> Result<Reply, Error> {
-        self.exchange(Command::Rcpt(path, parameters), Expect::Success).await
-    }
-
-    /// Begins the message. Nothing is committed before [`DataWriter::finish`].
-    ///
-    /// # Errors
-    /// The server's refusal, or the connection's failure.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection. For what comes after it, see [`DataWriter`].
-    pub async fn data(&mut self) -> Result<DataWriter<'_, S>, Error> {
-        let data = self.pump.connection.default_data();
-        self.data_with(data).await
-    }
-
-    /// Begins a message that obeys these rules.
-    ///
-    /// # Errors
-    /// As [`data`](Self::data).
-    ///
-    /// # Cancel safety
-    /// As [`data`](Self::data).
-    pub async fn data_with(&mut self, data: DataCommand) -> Result<DataWriter<'_, S>, Error> {
-        self.run(&mut BeginData::new(data), Source::None).await?;
-        Ok(DataWriter::new(&mut self.pump))
-    }
-
-    /// Takes the mail transaction back.
-    ///
-    /// # Errors
-    /// The server's refusal, after which the connection cannot be used again, or the connection's failure.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn reset(&mut self) -> Result<Reply, Error> {
-        self.exchange(Command::Rset, Expect::Success).await
-    }
-
-    /// Asks for nothing but a reply.
-    ///
-    /// # Errors
-    /// The server's refusal, or the connection's failure.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn noop(&mut self) -> Result<Reply, Error> {
-        self.exchange(Command::Noop, Expect::Success).await
-    }
-
-    /// Asks whether a user or mailbox exists. Many servers answer 252, which says nothing either way.
-    /// [`VrfyAnswer`](smtp_proto::reply::VrfyAnswer) reads the reply, that of a refusal too.
-    ///
-    /// # Errors
-    /// The server's refusal, or the connection's failure.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn verify(&mut self, user: &str) -> Result<Reply, Error> {
-        self.exchange(Command::Vrfy(user), Expect::Success).await
-    }
-
-    /// Asks for the members of a mailing list. [`ExpnAnswer`](smtp_proto::reply::ExpnAnswer) reads the reply.
-    ///
-    /// # Errors
-    /// The server's refusal, or the connection's failure.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn expand(&mut self, list: &str) -> Result<Reply, Error> {
-        self.exchange(Command::Expn(list), Expect::Success).await
-    }
-
-    /// Asks for help, on a topic or, with an empty string, in general. [`HelpAnswer`](smtp_proto::reply::HelpAnswer)
-    /// reads the reply.
-    ///
-    /// # Errors
-    /// The server's refusal, or the connection's failure.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn help(&mut self, topic: &str) -> Result<Reply, Error> {
-        self.exchange(Command::Help(topic), Expect::Success).await
-    }
-
-    /// Asks the server to deliver what it holds for a node: a domain, `@` and a domain for all below it too, or `#`
-    /// and the name of a queue. [`EtrnAnswer`](smtp_proto::reply::EtrnAnswer) reads the reply.
-    ///
-    /// # Errors
-    /// The server's refusal, or the connection's failure; a node that is none is refused locally.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn etrn(&mut self, node: &str) -> Result<Reply, Error> {
-        self.exchange(Command::Etrn(node), Expect::Success).await
-    }
-
-    /// Tells a server that trusts this client for whom it speaks, and introduces the client again, as the server
-    /// wants it after that. Returns the reply to the former.
-    ///
-    /// # Errors
-    /// The server's refusal, after which the session goes on as it was, or the connection's failure; an attribute
-    /// that the server does not offer is refused locally.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn xclient(&mut self, client: &XClient) -> Result<Reply, Error> {
-        self.open().await?;
-        self.run(&mut flow::XClient::new(client), Source::None).await
-    }
-
-    /// Introduces the client again, to learn what the server offers now. The client does so by itself where TLS makes
-    /// it necessary.
-    ///
-    /// # Errors
-    /// [`Misuse`](smtp_proto::Error::Misuse) inside a mail transaction; the server's refusal, after which the
-    /// connection cannot be used again, or the connection's failure.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn renew_hello(&mut self) -> Result<Reply, Error> {
-        self.open().await?;
-        self.run(&mut Hello::new(), Source::None).await
-    }
-
-    /// Sends any other command, given without its CRLF, and returns the reply whatever its code.
-    ///
-    /// # Errors
-    /// The connection's failure, or a line that is none.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection: see [`Client`].
-    pub async fn command(&mut self, line: &str) -> Result<Reply, Error> {
-        self.exchange(Command::Custom(line), Expect::Anything).await
-    }
-
-    /// Sends a message known whole to every recipient the server accepts.
-    ///
-    /// # Errors
-    /// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection; [`may_have_been_delivered`](Self::may_have_been_delivered)
-    /// then tells of the message.
-    pub async fn send(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Delivery, SendError> {
-        self.send_with(envelope, message, SendOptions::default()).await
-    }
-
-    /// Sends a message known whole, with options.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send).
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection; [`may_have_been_delivered`](Self::may_have_been_delivered)
-    /// then tells of the message.
-    pub async fn send_with(
-        &mut self,
-        envelope: &Envelope,
-        message: &[u8],
-        options: SendOptions,
-    ) -> Result<Delivery, SendError> {
-        let body = Body::Whole(message);
-        self.deliver(envelope, body, options, Source::Whole(message, 0)).await
-    }
-
-    /// Sends a message as it is read from `reader`; `body` says what is known of it beforehand.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send); a failing reader leaves the message not sent, and after DATA the
-    /// connection closed.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the connection; [`may_have_been_delivered`](Self::may_have_been_delivered)
-    /// then tells of the message.
-    pub async fn send_stream(
-        &mut self,
-        envelope: &Envelope,
-        reader: &mut (dyn AsyncBufRead + Unpin + std::marker::Send),
-        body: Body<'_>,
-        options: SendOptions,
-    ) -> Result<Delivery, SendError> {
-        self.deliver(envelope, body, options, Source::Reader(Box::new(reader))).await
-    }
-
-    /// Sends any number of messages, each behind the one before it: the server's answer to one is awaited while
-    /// the next are already under way, as far as its extensions and the window allow. With PIPELINING that is at
-    /// most one round trip a message, with CHUNKING one for each window of them.
-    ///
-    /// What it returns gives one outcome a message, in order, and it is what moves the batch on: a message is
-    /// taken from `messages` when it can be begun. After the connection has broken every further message is not
-    /// sent; stop asking to keep them ([`SendAll::connection`] tells).
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use smtp_tokio::{Client, Config};
-    /// # use smtp_tokio::smtp_proto::flow::Envelope;
-    /// # let mut client = Client::connect("mail.example.org:587", Config::new("mail.example.org")).await?;
-    /// let envelope = Envelope::from_strs("alice@example.org", &["bob@example.net"])?;
-    /// let messages = (1..=100).map(|n| (&envelope, format!("Subject: {n}\r\n\r\n").into_bytes()));
-    /// let mut batch = client.send_all(messages).then_quit();
-    /// while let Some(outcome) = batch.next().await {
-    ///     match outcome {
-    ///         Ok(delivery) => println!("accepted: {}", delivery.reply),
-    ///         Err(error) => println!("{error}"),
-    ///     }
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn send_all<'m, I>(&mut self, messages: I) -> SendAll<'_, 'm, S>
-    where
-        I: IntoIterator<Item: Into<Message<'m>>, IntoIter: std::marker::Send + 'm>,
-    {
-        SendAll::new(self, Ready(messages.into_iter()))
-    }
-
-    /// As [`send_all`](Self::send_all), with messages that come one by one out of a [`futures_core::Stream`]: a queue,
-    /// or a tokio channel, which the `ReceiverStream` of the crate `tokio-stream` makes one. While no message is there
-    /// the outcomes of those before it are told as they come.
-    pub fn send_each<'m, M>(&mut self, messages: M) -> SendAll<'_, 'm, S>
-    where
-        M: futures_core::Stream<Item: Into<Message<'m>>> + std::marker::Send + 'm,
-    {
-        SendAll::new(self, messages)
-    }
-
     /// Ends the session in good order and closes the connection. Whatever the server answers, this is the end.
     ///
     /// # Errors
@@ -658,33 +354,6 @@ impl<S: Stream> Client<S> {
 
     pub(crate) async fn open(&mut self) -> Result<(), Error> {
         self.run(&mut Open::new(), Source::None).await
-    }
-
-    async fn exchange(&mut self, command: Command<'_>, expect: Expect) -> Result<Reply, Error> {
-        self.open().await?;
-        self.run(&mut Exchange::new(command, expect), Source::None).await
-    }
-
-    /// Sends one message.
-    async fn deliver(
-        &mut self,
-        envelope: &Envelope,
-        body: Body<'_>,
-        options: SendOptions,
-        source: Source<'_>,
-    ) -> Result<Delivery, SendError> {
-        let track = self.pump.watch.tracker().begin(0, Some(envelope.recipients.len()), body.size());
-        let mut flow = Send::new(envelope, body, options);
-        let mut job = Single::new(&mut flow, source);
-        job.track = Some(track);
-        let outcome = match self.open().await {
-            Ok(()) => self.run_job(&mut job).await,
-            Err(error) => Err(error.into()),
-        };
-        if let Some(track) = job.track {
-            track.over(outcome.as_ref().map_err(SendError::kind));
-        }
-        outcome
     }
 
     async fn run<F: Flow>(&mut self, flow: &mut F, source: Source<'_>) -> Result<F::Output, Error<F::Error>> {
@@ -739,53 +408,4 @@ impl<S: Stream> fmt::Debug for Client<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("connection", &self.pump.connection).finish_non_exhaustive()
     }
-}
-
-/// Sends one message over a connection of its own, as Go's `net/smtp.SendMail` does: STARTTLS if the server
-/// offers it, authentication if a mechanism is given, all recipients or none, QUIT.
-///
-/// `address` is `host:port`; the certificate has to be valid for the host. Without TLS, which
-/// anyone on the path can take away, no mechanism is used, unless the server is on this machine.
-///
-/// # Errors
-/// [`SendError`] tells whether the message was rejected, certainly not sent, or may have been delivered.
-///
-/// ```no_run
-/// # async fn example() -> Result<(), smtp_tokio::SendError> {
-/// use smtp_proto::sasl::Plain;
-///
-/// let mut auth = Plain::new("", "user@example.com", "password", "mail.example.com");
-/// smtp_tokio::send_mail(
-///     "mail.example.com:25",
-///     Some(&mut auth),
-///     "sender@example.org",
-///     &["recipient@example.net"],
-///     b"To: recipient@example.net\r\nSubject: discount Gophers!\r\n\r\nThis is the email body.\r\n",
-/// )
-/// .await?;
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Cancel safety
-/// Dropping the future closes the connection, and it cannot be told whether the message was delivered.
-pub async fn send_mail(
-    address: &str,
-    mechanism: Option<&mut dyn Mechanism>,
-    from: &str,
-    to: &[&str],
-    message: &[u8],
-) -> Result<Delivery, SendError> {
-    let envelope = Envelope::from_strs(from, to)?;
-    let host = smtp_proto::path::host_of(address);
-    let mut client = Client::connect(address, Config::new(host).tls(TlsPolicy::Opportunistic)).await?;
-    if let Some(mechanism) = mechanism {
-        client.auth(mechanism).await?;
-    }
-    let message = Message::new(&envelope, message).options(SendOptions::all_or_nothing());
-    let mut batch = client.send_all([message]).then_quit();
-    let outcome = batch.next().await;
-    // How the session ends changes nothing any more.
-    let _ = batch.next().await;
-    outcome.unwrap_or_else(|| Err(smtp_proto::Error::Abandoned.into()))
 }
