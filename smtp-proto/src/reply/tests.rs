@@ -582,6 +582,7 @@ fn a_text_that_is_no_text_is_cut_all_the_same() {
     let code = ReplyCode::new(550).unwrap();
     for (text, kept) in [
         ([0x80; 600].to_vec(), 512),
+        ([[b'x'; 300], [0x80; 300]].concat(), 512),
         ([&[b'x'; 511][..], "\u{e4}\u{e4}".as_bytes()].concat(), 511),
         ([b'x'; 512].to_vec(), 512),
     ] {
