@@ -7,8 +7,23 @@
 //! [`Client::set_transcript`], [`Client::set_progress`], [`Client::counters`] and, with the feature `tracing`, spans and
 //! events show what goes on: [Watching](smtp_proto::guide::watching) lists it all.
 //!
-//! The verbs are those of `smtp-blocking`, one to one; its documentation has the table that maps each name of Go's
-//! `net/smtp`.
+//! The verbs are those of `smtp-blocking`, one to one. Coming from Go's `net/smtp`, from lettre or from mail-send?
+//! [The guide](smtp_proto::guide) goes through them name by name.
+//!
+//! ```no_run
+//! use smtp_tokio::ClientBuilder;
+//! use smtp_tokio::smtp_proto::flow::Envelope;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = ClientBuilder::from_url("smtps://alice:p%40ssword@mail.example.org")?;
+//! let envelope = Envelope::from_strs("alice@example.org", &["bob@example.net"])?;
+//! let mut client = server.connect().await?; // TLS, and logged in
+//! let delivery = client.send(&envelope, b"Subject: hi\r\n\r\nHello!\r\n").await?;
+//! println!("accepted as {:?}", delivery.queue_id());
+//! client.quit().await?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # TLS
 //!
