@@ -106,6 +106,8 @@ fn o09_o10_every_stage_and_every_way_to_end() {
 fn check(found: &Found, replies: usize, way: &str) {
     match (replies, found) {
         (0, Err(Error::Disconnected { .. })) => {}
+        // A reset that comes at once may be there before the client learns that it is connected.
+        (0, Err(Error::NotConnected)) if way.contains("Reset") => {}
         (
             1..=4,
             Ok((Err(SendError::NotSent { cause: Error::Disconnected { .. }, .. }), Err(Error::Poisoned))),
