@@ -259,6 +259,8 @@ async fn deadpool() {
         }
         drop(client);
         await_end(case, &server);
+        // While the test waited, the runtime of the same thread did not look at its sockets.
+        tokio::time::sleep(Duration::from_millis(1)).await;
         let mut next = pool.get().await.unwrap();
         let sent = next.send(&to_bob(), BODY).await;
         assert_eq!(sent.is_err(), act == SendRefused, "{name}: {sent:?}");
