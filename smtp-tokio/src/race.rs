@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-/// How long an address is waited for alone (RFC 8305 §5 and §8).
-const DELAY: Duration = Duration::from_millis(250);
+/// How long an address is waited for alone (RFC 8305 §5 and §8, which call it so).
+const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// The addresses that are still to be tried, in order.
 pub(crate) struct Race {
@@ -82,7 +82,7 @@ impl Race {
         &self,
         racing: &mut [(SocketAddr, Pin<Box<F>>)],
     ) -> Turn<T> {
-        let mut delay = pin!(sleep(DELAY));
+        let mut delay = pin!(sleep(CONNECTION_ATTEMPT_DELAY));
         poll_fn(|cx| {
             for (at, (_, attempt)) in racing.iter_mut().enumerate() {
                 if let Poll::Ready(result) = attempt.as_mut().poll(cx) {
