@@ -1,6 +1,10 @@
 //! The way in: a session from a builder or a URL, in both adapters, and what is told when there is none.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(target_os = "linux")]
+#[path = "common/black_hole.rs"]
+mod black_hole;
+
 use std::future::Future;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -8,6 +12,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use black_hole::black_hole;
 use smtp_proto::connection::{Config, Protocol, Quirks, Timeouts, TlsPolicy, Window};
 use smtp_proto::error::{AuthenticationFailure, Error};
 use smtp_proto::flow::{Delivery, Envelope};
@@ -513,24 +519,6 @@ fn the_local_address_is_the_one_that_was_chosen() {
         let words = format!(": could not connect to the server: from 192.0.2.7: {why}");
         assert!(error.shown.ends_with(&words), "{}", error.shown);
     }
-}
-
-/// An address that takes no more connections and refuses none.
-#[cfg(target_os = "linux")]
-fn black_hole() -> (SocketAddr, Vec<socket2::Socket>) {
-    use socket2::{Domain, Socket, Type};
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut kept = vec![listener];
-    for _ in 0..4 {
-        let waiting = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        waiting.set_nonblocking(true).unwrap();
-        let _ = waiting.connect(&address);
-        kept.push(waiting);
-    }
-    (address.as_socket().unwrap(), kept)
 }
 
 #[cfg(target_os = "linux")]

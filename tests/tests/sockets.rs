@@ -2,10 +2,16 @@
 //! a write is stuck.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(target_os = "linux")]
+#[path = "common/black_hole.rs"]
+mod black_hole;
+
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use black_hole::black_hole;
 use smtp_proto::SendError;
 use smtp_proto::connection::{Config, Timeouts, TlsPolicy};
 use smtp_proto::error::Error;
@@ -81,24 +87,6 @@ fn x12_another_address_is_tried_only_before_the_greeting() {
     });
 }
 
-/// An address that takes no more connections and refuses none.
-#[cfg(target_os = "linux")]
-fn full() -> (SocketAddr, Vec<socket2::Socket>) {
-    use socket2::{Domain, Socket, Type};
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut kept = vec![listener];
-    for _ in 0..4 {
-        let waiting = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        waiting.set_nonblocking(true).unwrap();
-        let _ = waiting.connect(&address);
-        kept.push(waiting);
-    }
-    (address.as_socket().unwrap(), kept)
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn r01_connecting_has_its_own_budget_for_each_address() {
@@ -106,7 +94,7 @@ fn r01_connecting_has_its_own_budget_for_each_address() {
     let mut timeouts = Timeouts::all(Duration::from_secs(60));
     timeouts.connect = budget;
     let config = || config().timeouts(timeouts.clone());
-    let (full, _kept) = full();
+    let (full, _kept) = black_hole();
     for is_tokio in [false, true] {
         let since = Instant::now();
         let good = speak(&["220 hi", "250 hi", "250 ok"]);

@@ -77,9 +77,10 @@ use transcript::Transcript;
 ///
 /// At most 1 MiB with the default settings, whatever the server says and whether or not its events are taken: input
 /// and a reply under assembly ([`ReplyLimits`](crate::reply::ReplyLimits)), what the server offers, the commands in the
-/// [`Window`], the piece of a message that [`supply_body`](Self::supply_body) copied, and up to 1,000 domains for a server that limits their number. After a failure it is at most 128 KiB:
-/// the error, and which commands have no reply. Idle, it is about 1 KiB, the value itself included. Not counted are
-/// [`Config`], which connections can share, and commands queued though there was no [room](Self::has_room) for them.
+/// [`Window`], the piece of a message that [`supply_body`](Self::supply_body) copied, and up to 1,000 domains for a
+/// server that limits their number. After a failure it is at most 128 KiB: the error, and which commands have no
+/// reply. Idle, it is about 1 KiB, the value itself included. Not counted are [`Config`], which connections can
+/// share, and commands queued though there was no [room](Self::has_room) for them.
 ///
 /// A [`Flow`](crate::flow::Flow) holds what it will tell besides, of which
 /// [`ReplyLimits::kept`](crate::reply::ReplyLimits::kept) bounds the server's part.
