@@ -1,6 +1,6 @@
 //! The `reply` target: the input is what a server sends.
 
-use std::fmt::{Debug, Display};
+use std::fmt::{self, Debug, Display, Write};
 
 use smtp_proto::reply::{EnhancedCode, Reply, ReplyError, ReplyLimits, ReplyParser, ReplyRef, Severity};
 
@@ -124,13 +124,13 @@ fn within(reply: &Reply, limits: ReplyLimits) {
 
 /// Written out again, a reply is read again.
 fn round_trip(reply: &Reply) {
-    let mut octets = Vec::new();
-    let lines = reply.lines().count();
+    let (code, lines) = (reply.code().to_string(), reply.lines().count());
+    let mut octets = Vec::with_capacity(reply.text().len() + 6 * lines);
     for (nth, line) in reply.lines().enumerate() {
-        let separator = if nth + 1 < lines { '-' } else { ' ' };
-        octets.extend(format!("{}{separator}", reply.code()).into_bytes());
-        octets.extend(line);
-        octets.extend(b"\r\n");
+        octets.extend_from_slice(code.as_bytes());
+        octets.push(if nth + 1 < lines { b'-' } else { b' ' });
+        octets.extend_from_slice(line);
+        octets.extend_from_slice(b"\r\n");
     }
     let most = octets.len();
     let limits = ReplyLimits::default().with_line(most).with_lines(most).with_reply(most).with_unread(most);
@@ -173,9 +173,26 @@ fn shown_on_one_line(reply: &Reply) {
 }
 
 fn one_line(value: &(impl Debug + Display)) {
-    for shown in [value.to_string(), format!("{value:?}")] {
-        assert!(!shown.chars().any(|c| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}')), "{shown:?}");
-        // 512 octets are shown, each in at most eight.
-        assert!(shown.len() < 5_000);
+    let mut shown = Line::default();
+    write!(shown, "{value}").expect("shown");
+    // 512 octets are shown, each in at most eight.
+    assert!(shown.len < 5_000);
+    let mut shown = Line::default();
+    write!(shown, "{value:?}").expect("shown");
+    assert!(shown.len < 5_000);
+}
+
+/// Takes what may stand in one line of a terminal.
+#[derive(Default)]
+struct Line {
+    len: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}');
+        assert!(text.bytes().all(|octet| matches!(octet, b' '..=b'~')) || !text.contains(breaks), "{text:?}");
+        self.len += text.len();
+        Ok(())
     }
 }

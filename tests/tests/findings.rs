@@ -349,3 +349,22 @@ fn inv7_a_part_that_was_delivered_is_not_forgotten_with_its_flow() {
     connection.abandon();
     assert!(connection.may_have_been_delivered());
 }
+
+/// INV5: RCPT had not begun to leave when the server began to speak, so nothing was waited for when it hung up, whether
+/// the octets came with the reply to MAIL or after RCPT was ready to leave.
+#[test]
+fn inv5_what_has_not_begun_to_leave_was_not_waited_for_at_the_end() {
+    let errors = [&[&b"250 ok\r\n2"[..]][..], &[b"250 ok\r\n", b"2"]].map(|pieces| {
+        let mut connection = ready(config(TlsPolicy::None), b"250 hi\r\n");
+        begin(&mut connection);
+        write(&mut connection);
+        for piece in pieces {
+            connection.receive(piece);
+            events(&mut connection);
+        }
+        connection.receive_eof();
+        connection.poll_event().unwrap_err()
+    });
+    let expected = Error::Disconnected { stage: None, truncated: true, credentials_sent: false };
+    assert_eq!(errors, [expected.clone(), expected]);
+}

@@ -41,8 +41,13 @@ impl Bodies {
         self.bodies.last_mut().expect("just pushed")
     }
 
+    /// `None` if nothing was supplied of the `nth`: a flow may be about to take it back.
+    pub(super) fn begun(&self, nth: usize) -> Option<&Supplied> {
+        self.bodies.get(nth)
+    }
+
     pub(super) fn get(&self, nth: usize) -> &Supplied {
-        self.bodies.get(nth).expect("no octet of a body leaves that was not supplied")
+        self.begun(nth).expect("no octet of a body leaves that was not supplied")
     }
 
     /// A lone dot has left as the `nth`: the caller gave nothing, or a flow took the message back by itself.

@@ -70,6 +70,8 @@ impl Connection {
 
     /// The transport has ended and every complete reply has been delivered.
     fn ended(&mut self, stage: Option<Stage>) -> Result<Option<Event>, Error> {
+        // What the server had begun to say before the command began to leave is no answer to it.
+        let stage = stage.filter(|_| self.parser.is_blank() || self.pipeline.front_begun());
         if stage == Some(Stage::Quit) {
             return Ok(Some(self.close()));
         }
