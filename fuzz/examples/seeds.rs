@@ -277,6 +277,7 @@ const SESSION: &[(&str, &[u8])] = &[
     ("send-chunks-in-pieces", b"w PIPELINING|CHUNKING\xff>O\xffG\xff>S2csk\xfeabcdefghij\xffG"),
     ("send-binary", b" CHUNKING|BINARYMIME|8BITMIME\xff>O\xffG\xff>S1szb\xfe\0\x80\r\n\xffG"),
     ("send-tls", b"r\xff>O\xffG\xff>Lp\xffG\xff>S1\xfex\xffG\xff>Q\xffG"),
+    ("rset-refused", b"\xff>O\xffG\xffcMa@b\xffcRc@d\xffcT\xffW\xffR++-\xff>D\xffG\xffbx\xff>F\xffG"),
     ("lone-dot-in-halves", b" PIPELINING\xff>O\xffG\xff>S1dk\xfex\xffW\xffR+~+\xffg\xffw2"),
     ("end-while-half-a-reply-is-there", b" SIZE\xff>O\xffG\xff>S1d\xfex\xffW\xffS250 ok\r\n2\xff."),
     ("send-implicit", b"i\xff>O\xffG\xff>S1\xfex\xffG"),

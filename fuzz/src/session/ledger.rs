@@ -214,6 +214,10 @@ impl Ledger {
             }
             (Stage::Data, 354) => self.reading = Reading::data(),
             (Stage::Bdat, code) if is_negative(code) => self.transactions[transaction].chunk_refused = true,
+            // The transaction goes on, unless another has begun behind the RSET.
+            (Stage::Rset, code) if is_negative(code) && transaction < self.transactions.len() => {
+                self.open = self.open.or(Some(transaction));
+            }
             (Stage::Quit, _) => self.closed = true,
             _ => {}
         }
