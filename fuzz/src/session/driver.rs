@@ -3,8 +3,9 @@
 use std::mem;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use smtp_proto::connection::{CommandId, Connection, Event, TlsPolicy, TlsUpgrade, TranscriptLine};
+use smtp_proto::connection::{CommandId, Connection, Event, Timeout, TlsPolicy, TlsUpgrade, TranscriptLine};
 use smtp_proto::error::{Error, Misuse};
 use smtp_proto::reply::Reply;
 use smtp_proto::security::ChannelBindings;
@@ -50,6 +51,9 @@ pub(super) struct Driver<'s> {
     name: Option<&'s str>,
     /// How many answers the server has given in this operation.
     answers: usize,
+    now: Duration,
+    /// What was awaited when the time was last told, and since when.
+    waits: Option<(Timeout, Duration)>,
     /// The transaction whose end `FinishData` has to tell of.
     finishing: Option<usize>,
 }
@@ -89,6 +93,8 @@ impl<'s> Driver<'s> {
             dice: script.dice.clone(),
             answers: 0,
             name: None,
+            now: Duration::ZERO,
+            waits: None,
             finishing: None,
         };
         for (nth, operation) in script.operations.iter().enumerate() {
@@ -133,6 +139,7 @@ impl<'s> Driver<'s> {
                 self.connection.tls_failed();
                 self.pump();
             }
+            Operation::Tick(seconds) => self.tick(*seconds),
             Operation::TimeOut => {
                 self.connection.handle_timeout();
                 self.pump();
@@ -272,6 +279,26 @@ impl<'s> Driver<'s> {
         assert_eq!(self.on_offer(), before);
     }
 
+    // ---- time ----
+
+    /// Time passes: what is awaited has its budget once, from the first time that it was asked about.
+    fn tick(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+        let timeout = self.connection.timeout();
+        if self.waits.is_none_or(|(waited_for, _)| Some(waited_for) != timeout) {
+            self.waits = timeout.map(|timeout| (timeout, self.now));
+        }
+        let left = self.waits.map(|(timeout, since)| timeout.budget.saturating_sub(self.now - since));
+        let left = left.filter(|left| !left.is_zero());
+        let failure = self.connection.failure().cloned();
+        assert_eq!(self.connection.tick(self.now), left);
+        match timeout.filter(|_| left.is_none()) {
+            Some(timeout) => assert_eq!(self.connection.failure(), Some(&Error::Timeout(timeout.phase))),
+            None => assert_eq!(self.connection.failure(), failure.as_ref()),
+        }
+        self.pump();
+    }
+
     // ---- the caller, call by call ----
 
     fn queue(&mut self, line: &Line) {
@@ -396,8 +423,9 @@ impl<'s> Driver<'s> {
             self.ledger.customs.push(words.clone().into_bytes());
         }
         let policy = self.script.settings.tls == TlsPolicy::Opportunistic;
-        self.ledger.no_auth =
-            policy && matches!(start, Start::LogIn(_)) && !self.script.settings.secrets_in_clear();
+        self.ledger.no_auth = policy
+            && matches!(start, Start::LogIn(_) | Start::Submit(..))
+            && !self.script.settings.secrets_in_clear();
         let due = self.connection.body_id().filter(|_| matches!(start, Start::FinishData));
         // Unless lines are still to leave, the transaction that the ledger sees open is the one.
         self.finishing = due.and(self.ledger.open).filter(|_| self.on_offer() == 0);
@@ -451,7 +479,18 @@ impl<'s> Driver<'s> {
         let message = &flow.messages[message];
         let (_, offset) = self.supplied.filter(|(supplied, _)| *supplied == id).unwrap_or((id, 0));
         let rest = &message.octets[offset..];
-        if offset > 0 && message.supply == Supply::Fails {
+        if message.supply == Supply::Copied {
+            let mut at = offset;
+            self.connection.supply_body(&message.octets, &mut at);
+            let ended = self.connection.body_id() != Some(id) && self.connection.is_outstanding(id);
+            let until = if ended { message.octets.len() } else { at };
+            self.ledger.bodies.supply(id, &message.octets[offset..until]);
+            self.supplied = Some((id, until));
+            if ended {
+                assert_eq!(at, 0, "at hand for another transaction");
+                self.body_ended(id);
+            }
+        } else if offset > 0 && message.supply == Supply::Fails {
             self.connection.fail_body();
         } else if rest.is_empty() || (offset > 0 && message.supply == Supply::EndsEarly) {
             if self.connection.finish_body().is_ok() {

@@ -4,7 +4,7 @@ use smtp_proto::connection::{Connection, TlsUpgrade};
 use smtp_proto::error::Error;
 use smtp_proto::flow::{
     Authenticate, Batch, BeginData, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Hello, LogIn,
-    Open, Quit, Send, SendError, StartTls, Step, XClient,
+    Open, Quit, Send, SendError, StartTls, Step, Submit, XClient,
 };
 use smtp_proto::reply::Reply;
 use smtp_proto::sasl::{
@@ -58,6 +58,14 @@ impl<'s> Running<'s> {
             Start::Send(message) => {
                 messages = std::slice::from_ref(message);
                 Kind::Delivery(Box::new(Send::new(&message.envelope, message.body(), message.options)))
+            }
+            Start::Submit(message, credentials) => {
+                messages = std::slice::from_ref(message);
+                let submit = Submit::new(&message.envelope, message.body(), message.options);
+                Kind::Delivery(match credentials {
+                    Some(credentials) => Box::new(submit.log_in(LogIn::new(credentials))),
+                    None => Box::new(submit),
+                })
             }
             Start::Batch { messages: all, quit, .. } => {
                 messages = all;

@@ -38,6 +38,8 @@ pub(super) struct Transaction {
     /// Which recipient of its message each RCPT was for, and the reply to it.
     pub(super) recipients: Vec<(Option<usize>, Option<u16>)>,
     pub(super) chunk_refused: bool,
+    /// RSET was to end it, and was refused.
+    pub(super) reset_refused: bool,
     /// The last octet of the message has left; it was the lone dot that takes DATA back.
     pub(super) end_left: bool,
     pub(super) taken_back: bool,
@@ -199,7 +201,12 @@ impl Ledger {
 
     fn take_effect(&mut self, stage: Stage, transaction: usize, code: u16, reply: &Reply) {
         match (stage, code) {
-            (Stage::Ehlo | Stage::Lhlo, 250) => self.offered = Offered::read(reply.text(), &self.ignored),
+            // RFC 5321 §4.1.4: as RSET does, it ends the transaction.
+            (Stage::Ehlo | Stage::Lhlo, 250) => {
+                self.open = None;
+                self.offered = Offered::read(reply.text(), &self.ignored);
+            }
+            (Stage::Helo, 250) => self.open = None,
             (Stage::StartTls, 220) => {
                 self.tls_due = true;
                 self.offered = Offered::default();
@@ -217,6 +224,7 @@ impl Ledger {
             // The transaction goes on, unless another has begun behind the RSET.
             (Stage::Rset, code) if is_negative(code) && transaction < self.transactions.len() => {
                 self.open = self.open.or(Some(transaction));
+                self.transactions[transaction].reset_refused = true;
             }
             (Stage::Quit, _) => self.closed = true,
             _ => {}

@@ -34,6 +34,8 @@ pub(super) enum Supply {
     Fails,
     /// The end is told after the first piece.
     EndsEarly,
+    /// The connection copies it.
+    Copied,
 }
 
 impl Message {
@@ -93,6 +95,7 @@ impl Message {
             supply: match () {
                 () if has(b'x') => Supply::Fails,
                 () if has(b'e') => Supply::EndsEarly,
+                () if has(b'y') => Supply::Copied,
                 () => Supply::Whole,
             },
         }

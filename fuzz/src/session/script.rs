@@ -53,6 +53,8 @@ pub(super) enum Operation<'i> {
     TakeUpgrade,
     Upgrade,
     FailTls,
+    /// So many seconds pass.
+    Tick(u64),
     TimeOut,
     EndOfFile,
     Abandon,
@@ -75,6 +77,7 @@ pub(super) enum Start {
     /// Which mechanism, and whether it is for another host.
     Authenticate(u8, bool),
     Send(Message),
+    Submit(Message, Option<Credentials>),
     Batch {
         messages: Vec<Message>,
         quit: bool,
@@ -128,6 +131,7 @@ impl<'i> Operation<'i> {
             b't' => Self::TakeUpgrade,
             b'T' => Self::Upgrade,
             b'U' => Self::FailTls,
+            b'i' => Self::Tick(number(rest) as u64 % 100_000),
             b'!' => Self::TimeOut,
             b'.' => Self::EndOfFile,
             b'x' => Self::Abandon,
@@ -155,6 +159,11 @@ impl Start {
                 let mut fields = fields(rest);
                 let letters = fields.next()?;
                 Self::Send(Message::read(nth * 8, letters, fields.next().unwrap_or_default()))
+            }
+            b'U' => {
+                let mut fields = fields(rest);
+                let message = Message::read(nth * 8, fields.next()?, fields.next().unwrap_or_default());
+                Self::Submit(message, fields.next().map(credentials))
             }
             b'B' => batch(nth * 8, rest),
             b'D' => Self::BeginData(Rules::read(rest)),
