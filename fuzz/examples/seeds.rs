@@ -278,6 +278,7 @@ const SESSION: &[(&str, &[u8])] = &[
     ("send-copied-and-refused", b" PIPELINING\xff>O\xffG\xff>S1dyr\xfea\rb\xffG"),
     ("submit", b" PIPELINING\xff>U1\xfex\xffG"),
     ("submit-log-in", b"r\xff>U2\xfex\xfep\xffG"),
+    ("submit-spoken-to-before-log-in", b"\xff>U1\xfea\xfep\xffG~\xffW\xffS220 hi\r\n\xffW\xffS250 hi\r\ne\xff."),
     ("submit-refused", b" SIZE\xff>U2\xfex\xffG++--"),
     ("submit-connection-lost", b" PIPELINING\xff>U1\xfex\xffR++\xffW\xff."),
     ("tick", b"\xff>O\xffi0\xffi299\xffG\xff>S1\xfex\xffi299\xffW\xffi300"),

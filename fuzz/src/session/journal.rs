@@ -46,7 +46,9 @@ pub(super) fn same(whole: &[Entry], split: &[Entry]) {
         }
         None => (whole, split),
     };
-    let differs = whole.iter().zip(split).position(|(whole, split)| whole != split);
+    let differs =
+        |nth: &usize| whole[*nth] != split[*nth] && !refused_before_the_end(&whole[*nth..], &split[*nth..]);
+    let differs = (0..whole.len().min(split.len())).find(differs);
     let at = differs.unwrap_or(whole.len().min(split.len()));
     assert!(
         at == whole.len() && at == split.len(),
@@ -54,6 +56,25 @@ pub(super) fn same(whole: &[Entry], split: &[Entry]) {
         &whole[at.saturating_sub(3)..whole.len().min(at + 3)],
         &split[at.saturating_sub(3)..split.len().min(at + 3)],
     );
+}
+
+/// Between two steps of `Submit`, what the server says unasked may come before this side refuses to go on, or after:
+/// nothing was sent, and the session ends with the same fault.
+fn refused_before_the_end(whole: &[Entry], split: &[Entry]) -> bool {
+    let not_sent = |entry: &Entry| match entry {
+        Entry::Ended(Ended::Delivery(Err(SendError::NotSent { cause, recipients })))
+            if recipients.is_empty() =>
+        {
+            Some(cause.clone())
+        }
+        _ => None,
+    };
+    match (whole, split) {
+        ([whole, Entry::Broke(fault), ..], [split, Entry::Broke(same), ..]) => {
+            fault == same && not_sent(whole).as_ref() == Some(fault) && not_sent(split).is_some()
+        }
+        _ => false,
+    }
 }
 
 /// Where the operation begins that brought octets behind the 220 to STARTTLS. In one piece with them the 220 is not told
