@@ -62,6 +62,8 @@ mod sequencing;
 mod time;
 #[path = "../tests/tls.rs"]
 mod tls;
+#[path = "../tests/told.rs"]
+mod told;
 #[path = "../tests/transactions.rs"]
 mod transactions;
 #[path = "../tests/url.rs"]
