@@ -279,6 +279,7 @@ const SESSION: &[(&str, &[u8])] = &[
     ("submit", b" PIPELINING\xff>U1\xfex\xffG"),
     ("submit-log-in", b"r\xff>U2\xfex\xfep\xffG"),
     ("submit-spoken-to-before-log-in", b"\xff>U1\xfea\xfep\xffG~\xffW\xffS220 hi\r\n\xffW\xffS250 hi\r\ne\xff."),
+    ("submit-spoken-to-before-mail", b" SIZE|a\r\n250 b\r\n2\xff>Uc1\xfex\xffG"),
     ("submit-refused", b" SIZE\xff>U2\xfex\xffG++--"),
     ("submit-connection-lost", b" PIPELINING\xff>U1\xfex\xffR++\xffW\xff."),
     ("tick", b"\xff>O\xffi0\xffi299\xffG\xff>S1\xfex\xffi299\xffW\xffi300"),

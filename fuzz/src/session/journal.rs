@@ -62,10 +62,8 @@ pub(super) fn same(whole: &[Entry], split: &[Entry]) {
 /// nothing was sent, and the session ends with the same fault.
 fn refused_before_the_end(whole: &[Entry], split: &[Entry]) -> bool {
     let not_sent = |entry: &Entry| match entry {
-        Entry::Ended(Ended::Delivery(Err(SendError::NotSent { cause, recipients })))
-            if recipients.is_empty() =>
-        {
-            Some(cause.clone())
+        Entry::Ended(Ended::Delivery(Err(SendError::NotSent { cause, recipients }))) => {
+            recipients.iter().all(|recipient| recipient.reply.is_none()).then(|| cause.clone())
         }
         _ => None,
     };
