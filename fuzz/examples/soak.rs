@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use std::{env, fs, io, panic};
+use std::{env, fs, io, iter, panic};
 
 use fastrand::Rng;
 
@@ -67,7 +67,7 @@ struct Soak {
 }
 
 impl Soak {
-    /// One of the inputs, with one to five changes.
+    /// One of the inputs, with a few changes; now and then with a line as long as lines may be, or longer.
     fn next(&mut self, input: &mut Vec<u8>) {
         input.clear();
         input.extend_from_slice(&self.inputs[self.rng.usize(..self.inputs.len())]);
@@ -77,6 +77,10 @@ impl Soak {
             if self.rng.u8(..5) < 2 {
                 break;
             }
+        }
+        if self.rng.u16(..2048) == 0 {
+            let (at, len) = (self.rng.usize(..=input.len()), self.rng.usize(980..1020));
+            input.splice(at..at, iter::repeat_n(b'a', len));
         }
     }
 
