@@ -5,9 +5,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use smtp_proto::command::{MAX_AUTH_LINE, MAX_LINE, MAX_MAIL_LINE};
-use smtp_proto::connection::{Config, Timeouts, TlsPolicy, Window};
-use smtp_proto::reply::ReplyLimits;
+use smtp_proto::Error;
+use smtp_proto::command::{Command, MAX_AUTH_LINE, MAX_LINE, MAX_MAIL_LINE};
+use smtp_proto::connection::{Config, Connection, Peer, Timeouts, TlsPolicy, Window};
+use smtp_proto::flow::{Authenticate, Flow};
+use smtp_proto::reply::{ReplyLimits, ReplyRef};
+use smtp_proto::sasl::{
+    Anonymous, CramMd5, External, Login, Mechanism, MechanismError, Nonce, OAuthBearer, Plain, ScramSha256,
+    Secret, ServerInfo, XOAuth2,
+};
+use smtp_proto::security::Security;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -108,6 +115,24 @@ fn grouped(number: usize) -> String {
     }
 }
 
+/// A mechanism that says nothing of how much it will answer.
+#[derive(Debug)]
+struct Own;
+
+impl Mechanism for Own {
+    fn name(&self) -> &'static str {
+        "X-OWN"
+    }
+
+    fn start(&mut self, _: &ServerInfo<'_>) -> Result<Option<Secret>, MechanismError> {
+        Ok(None)
+    }
+
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, MechanismError> {
+        Ok(Secret::from(""))
+    }
+}
+
 #[test]
 fn the_table_of_limits_shows_the_defaults() {
     let table = section("SECURITY.md", "Limits and defaults");
@@ -156,5 +181,45 @@ fn the_table_of_limits_shows_the_defaults() {
     assert!(table.contains(&format!("| {lines} octets |")), "{lines}");
     assert_eq!(Config::new("mail.example").tls_policy(), TlsPolicy::Required);
     shows("Config::tls", "required");
+
+    let nonce = Nonce::new("rOprNGfwEbeRWgbNEkqO").unwrap();
+    let scram = ScramSha256::new("tim", "tanstaaf", "mail.example", nonce);
+    let others: [&dyn Mechanism; 6] = [
+        &Plain::new("", "tim", "tanstaaf", "mail.example"),
+        &CramMd5::new("tim", "tanstaaf"),
+        &XOAuth2::new("tim", "token", "mail.example"),
+        &OAuthBearer::new("tim", "token", "mail.example"),
+        &External::new(""),
+        &Anonymous::new("trace"),
+    ];
+    assert!(others.iter().all(|mechanism| mechanism.max_challenges() == 1));
+    let login = Login::new("tim", "tanstaaf", "mail.example").max_challenges();
+    assert_eq!(login, scram.max_challenges());
+    let challenges =
+        format!("LOGIN and SCRAM {login}, the others 1, one of your own {}", Own.max_challenges());
+    shows("Mechanism::max_challenges", &challenges);
+    shows("ScramSha256::iterations", "4,096 to 1,000,000");
+    for (iterations, answered) in [(4_095, false), (4_096, true), (1_000_001, false)] {
+        let nonce = Nonce::new("rOprNGfwEbeRWgbNEkqO").unwrap();
+        let mut scram = ScramSha256::new("tim", "tanstaaf", "mail.example", nonce);
+        scram.start(&ServerInfo::new("mail.example", &Security::Plaintext)).unwrap();
+        let challenge = format!("r=rOprNGfwEbeRWgbNEkqO1,s=W22ZaJ0SNY7soEsUEjb6gQ==,i={iterations}");
+        assert_eq!(scram.respond(challenge.as_bytes()).is_ok(), answered, "{iterations} iterations");
+    }
+
+    let long = format!("550 {}\r\n", "x".repeat(2_000));
+    let reply = ReplyRef::parse(long.as_bytes(), &ReplyLimits::default());
+    let shown = reply.unwrap().unwrap().0.to_reply().to_string().matches('x').count();
+    assert!(table.contains(&format!("| text of the server in an error | {shown} octets | – |")), "{shown}");
+
+    shows("Config::allow_plaintext_auth", "refused");
+    let mut connection = Connection::new(Config::new("mail.example").tls(TlsPolicy::None), Peer::Remote);
+    connection.receive(b"220 hi\r\n");
+    while connection.poll_event().unwrap().is_some() {}
+    connection.command(Command::Ehlo(&"client.test".parse().unwrap())).unwrap();
+    connection.advance_output(connection.output().len()).unwrap();
+    connection.receive(b"250-hi\r\n250 AUTH PLAIN\r\n");
+    let refused = Authenticate::new(Plain::new("", "tim", "tanstaaf", "mail.example")).poll(&mut connection);
+    assert!(matches!(refused, Err(Error::Mechanism(MechanismError::NotEncrypted))), "{refused:?}");
     println!("limits: {rows} rows");
 }
