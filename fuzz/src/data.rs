@@ -222,6 +222,7 @@ fn encode<'a>(rules: BodyRules, chunks: impl IntoIterator<Item = &'a [u8]>, writ
 
 fn in_pieces(mut part: BodyPart<'_>, wire: &mut Vec<u8>) {
     let mut dice = Dice::new(part.slices().next().unwrap_or_default());
+    assert_eq!(part.written(), 0);
     while !part.is_empty() {
         assert!(part.slices().all(|slice| !slice.is_empty()));
         assert_eq!(part.slices().map(<[u8]>::len).sum::<usize>(), part.len());
@@ -232,9 +233,12 @@ fn in_pieces(mut part: BodyPart<'_>, wire: &mut Vec<u8>) {
             wire.extend_from_slice(taken);
             left -= taken.len();
         }
+        let before = part.written();
         assert_eq!(part.advance(written), 0);
+        assert!((before..=part.consumed()).contains(&part.written()), "it counts the octets of the chunk");
     }
     assert_eq!(part.advance(3), 3, "nothing was left");
+    assert_eq!(part.written(), part.consumed());
 }
 
 /// No lone CR, no lone LF, and the end of the message at the end of the octets and nowhere else.

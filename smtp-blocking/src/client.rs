@@ -44,6 +44,17 @@ pub use sending::send_mail;
 /// client.quit()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A client does one thing at a time, and the compiler sees to it; several threads want a client each, or a `pool`.
+///
+/// ```compile_fail,E0499
+/// # fn example(mut client: smtp_blocking::Client) {
+/// std::thread::scope(|threads| {
+///     threads.spawn(|| client.noop());
+///     threads.spawn(|| client.noop());
+/// });
+/// # }
+/// ```
 pub struct Client<S: Stream = TcpStream> {
     pub(crate) pump: Pump<S>,
     #[cfg(feature = "__tls")]

@@ -68,6 +68,15 @@ pub use sending::send_mail;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A client does one thing at a time, and the compiler sees to it; several tasks want a client each, or a `pool`.
+///
+/// ```compile_fail,E0499
+/// # async fn example(mut client: smtp_tokio::Client) {
+/// let (first, second) = (client.noop(), client.noop());
+/// # let _ = (first.await, second.await);
+/// # }
+/// ```
 pub struct Client<S: Stream = TcpStream> {
     pub(crate) pump: Pump<S>,
     #[cfg(feature = "__tls")]
