@@ -62,7 +62,9 @@ fn told(transcript: &Transcript, mut client: Client<Pieces<'_>>) -> Truth {
                 jobs.push(client.quit().map_err(smtp_blocking::Error::into_kind));
                 return Truth { jobs, messages, failure: truth.0, may_have_been_delivered: truth.1 };
             }
-            Job::Auth(_) | Job::Ask(_) | Job::Reset | Job::ByHand => unreachable!("{job:?} does not suit"),
+            Job::Auth(_) | Job::Ask(_) | Job::Reset | Job::XClient | Job::ByHand => {
+                unreachable!("{job:?} does not suit")
+            }
         };
         let failed = result.is_err();
         jobs.push(result);

@@ -8,9 +8,9 @@ use smtp_proto::connection::{Config, Connection, Peer};
 use smtp_proto::error::Error;
 use smtp_proto::flow::{
     Authenticate, Batch, BeginData, Body, Delivery, Envelope, Exchange, Expect, FinishData, Flow, Open, Quit,
-    Send, SendError, SendOptions, Step,
+    Send, SendError, SendOptions, Step, XClient,
 };
-use smtp_proto::params::{MailParameters, RcptParameters};
+use smtp_proto::params::{self, MailParameters, RcptParameters};
 use smtp_proto::sasl::Mechanism;
 
 use super::line::{Line, Met};
@@ -22,6 +22,7 @@ pub enum Job {
     Auth(fn() -> Box<dyn Mechanism>),
     Ask(Command<'static>),
     Reset,
+    XClient,
     /// One message, by the flow for one.
     Send,
     /// All messages, one behind the other, and QUIT behind them if wanted.
@@ -139,6 +140,10 @@ impl Client<'_> {
             Job::Auth(mechanism) => self.run(&mut Authenticate::new(mechanism())).map(drop),
             Job::Ask(command) => self.run(&mut Exchange::new(command, Expect::Anything)).map(drop),
             Job::Reset => self.run(&mut Exchange::new(Command::Rset, Expect::Success)).map(drop),
+            Job::XClient => {
+                let client = params::XClient::new().name("c.example").unwrap();
+                self.run(&mut XClient::new(&client)).map(drop)
+            }
             Job::Send => {
                 let message = &self.messages[outcomes.len()];
                 let whole = message.whole();

@@ -80,6 +80,7 @@ fn verb(stage: Stage) -> Verb {
         Stage::Vrfy => Verb::Vrfy,
         Stage::Expn => Verb::Expn,
         Stage::Help => Verb::Help,
+        Stage::XClient => Verb::XClient,
         Stage::Quit => Verb::Quit,
         _ => Verb::Other,
     }
@@ -110,6 +111,7 @@ fn agrees(failure: Option<&Error>, broken: Option<&Broken>) -> bool {
         | (Error::TlsFailed, Broken::TlsFailed)
         | (Error::TlsRequired, Broken::TlsMissing)
         | (Error::Protocol(ProtocolError::StartTlsResidue), Broken::Residue)
+        | (Error::Protocol(ProtocolError::ClearTextBeforeTls), Broken::ClearText)
         | (Error::Protocol(ProtocolError::Surplus), Broken::Surplus)
         | (Error::Abandoned, Broken::GivenUp) => true,
         (Error::Protocol(ProtocolError::Reply { stage, .. }), Broken::Malformed(due)) => is_due(*stage, *due),
@@ -141,6 +143,7 @@ fn job_agrees(job: Job, result: &Result<(), Error>, judgement: &Judgement) -> Re
     let fine = match (job, result) {
         (_, Ok(())) => true,
         (_, Err(Error::NoMechanism)) => judgement.no_mechanism,
+        (Job::XClient, Err(Error::Unsupported(_) | Error::UnsupportedAttribute(_))) => judgement.no_xclient,
         (Job::Send | Job::SendAll { .. } | Job::ByHand, Err(_)) => judgement.broken.is_some(),
         (_, Err(error)) => refusal(error) || agrees(Some(error), judgement.broken.as_ref()),
     };

@@ -18,6 +18,7 @@ pub enum Verb {
     /// The message behind DATA, or the last chunk of one.
     End,
     Rset,
+    XClient,
     Noop,
     Vrfy,
     Expn,
@@ -97,6 +98,7 @@ impl Asked {
                 Self { chunk: true, ..plain(verb, end.saturating_add(octets)) }
             }
             "RSET" => plain(Verb::Rset, end),
+            "XCLIENT" => plain(Verb::XClient, end),
             "NOOP" => plain(Verb::Noop, end),
             "VRFY" => plain(Verb::Vrfy, end),
             "EXPN" => plain(Verb::Expn, end),

@@ -27,8 +27,12 @@ pub struct Setting {
     pub all: bool,
     pub lmtp: bool,
     pub tls_required: bool,
+    /// TLS before anything is said.
+    pub tls_first: bool,
     /// The SASL mechanism that the client will use.
     pub mechanism: Option<&'static str>,
+    /// XCLIENT will be said, with a name.
+    pub xclient: bool,
     /// Messages go in chunks or not at all.
     pub chunks: bool,
 }
@@ -74,6 +78,8 @@ pub enum Broken {
     TlsFailed,
     /// TLS is required and not offered.
     TlsMissing,
+    /// Octets in clear where the TLS handshake has to come first.
+    ClearText,
     /// Octets in clear behind the 220 to STARTTLS.
     Residue,
     /// Octets that are no reply.
@@ -111,6 +117,8 @@ pub struct Judgement {
     pub refused: Option<(Verb, u16)>,
     /// The server does not offer the mechanism.
     pub no_mechanism: bool,
+    /// The server does not offer XCLIENT, or not the name in it.
+    pub no_xclient: bool,
     /// The server does not offer the chunks in which messages are to go.
     pub no_chunking: bool,
     pub messages: Vec<(Outcome, Vec<Fate>)>,

@@ -20,13 +20,14 @@ pub fn judge(setting: &Setting, facts: &Facts) -> Judgement {
         expecting: Expecting::Greeting,
         secret_left: false,
         first_refusal: None,
-        handshake: false,
+        handshake: setting.tls_first,
         tls: false,
         message: None,
         messages: setting.recipients.iter().map(told).collect(),
         broken: None,
         refused: None,
         no_mechanism: false,
+        no_xclient: false,
         no_chunking: false,
         lone_dots: Vec::new(),
         offences: Vec::new(),
@@ -56,6 +57,7 @@ struct Judge<'a> {
     broken: Option<Broken>,
     refused: Option<(Verb, u16)>,
     no_mechanism: bool,
+    no_xclient: bool,
     no_chunking: bool,
     /// Where nothing but a lone dot may be said.
     lone_dots: Vec<usize>,
@@ -143,7 +145,7 @@ impl Judge<'_> {
             return;
         }
         if self.handshake {
-            return self.breaks(Broken::Residue);
+            return self.breaks(if self.setting.tls_first { Broken::ClearText } else { Broken::Residue });
         }
         match self.reader.read(octet) {
             Read::Blank => {}
@@ -211,7 +213,7 @@ impl Judge<'_> {
             return self.breaks(Broken::Closed(Some(verb), code));
         }
         let success = match verb {
-            Verb::Greeting | Verb::StartTls => code == 220,
+            Verb::Greeting | Verb::StartTls | Verb::XClient => code == 220,
             Verb::Ehlo | Verb::Helo | Verb::Lhlo => code == 250,
             Verb::Auth => matches!(code, 235 | 334),
             Verb::Data => code == 354,
@@ -252,6 +254,7 @@ impl Judge<'_> {
             | Verb::Mail
             | Verb::Bdat
             | Verb::Rset
+            | Verb::XClient
             | Verb::Noop
             | Verb::Vrfy
             | Verb::Expn
@@ -289,6 +292,8 @@ impl Judge<'_> {
                 self.refused = Some((verb, code));
                 self.breaks(Broken::GivenUp);
             }
+            // The session goes on as it was.
+            Verb::XClient => self.refused = Some((verb, code)),
             // The caller asked, and is told.
             Verb::Noop | Verb::Vrfy | Verb::Expn | Verb::Help | Verb::Other | Verb::Quit => {}
         }
@@ -311,6 +316,7 @@ impl Judge<'_> {
             return;
         }
         self.no_mechanism = self.setting.mechanism.is_some_and(|name| !offers(&format!("AUTH {name}")));
+        self.no_xclient = self.setting.xclient && !offers("XCLIENT NAME");
         self.no_chunking = self.setting.chunks && !offers("CHUNKING");
     }
 
@@ -360,6 +366,7 @@ impl Judge<'_> {
             broken: self.broken,
             refused: self.refused,
             no_mechanism: self.no_mechanism,
+            no_xclient: self.no_xclient,
             no_chunking: self.no_chunking,
             messages: self.messages.iter().map(|told| (told.outcome(), told.fates())).collect(),
             offences: self.offences,

@@ -4,7 +4,7 @@ use smtp_proto::connection::{Config, Protocol};
 use smtp_proto::flow::RecipientPolicy;
 
 use super::super::client::{Job, Supply};
-use super::{Transcript, chunk, dotted, hello, mail, ok, patterns, rcpt};
+use super::{Transcript, any, chunk, dotted, hello, mail, ok, patterns, rcpt};
 
 pub(super) fn all() -> Vec<Transcript> {
     let hello = |keywords: &[&str]| hello(keywords).replace("EHLO", "LHLO");
@@ -59,6 +59,21 @@ pub(super) fn all() -> Vec<Transcript> {
         .chunks()
         .config(protocol),
     ];
+    // One after the other: how often a server answers the last chunk behind one that it refused, no RFC says.
+    let in_chunks = |ends: &[u16]| {
+        let mut text = format!("{}{}{}", hello(&["CHUNKING"]), mail(0), ok("sender"));
+        (0..2).for_each(|n| text += &format!("{}{}", rcpt(n), ok("rcpt")));
+        text += &format!("C: BDAT 14\nC: Subject: 0\nC:\n{}C: BDAT 5 LAST\nC: .hi\n", ok("14"));
+        ends.iter().enumerate().for_each(|(n, code)| text += &format!("S: {code} end {n}\n"));
+        if !any(ends) {
+            text += &format!("C: RSET\n{}", ok("reset"));
+        }
+        Transcript::new(format!("LMTP in chunks {ends:?}"), &[Job::Send], &text)
+            .messages(&[2], Supply::Sized)
+            .chunks()
+            .config(protocol)
+    };
+    all.extend([in_chunks(&[250, 250]), in_chunks(&[450, 250]), in_chunks(&[554, 452])]);
     for codes in patterns(1).chain(patterns(2)) {
         let accepted = codes.iter().filter(|code| **code == 250).count();
         if accepted > 0 {

@@ -57,6 +57,7 @@ impl Transcript {
     fn config(mut self, change: impl FnOnce(Config) -> Config) -> Self {
         self.config = change((*self.config).clone()).into();
         self.setting.tls_required = self.config.tls_policy() == TlsPolicy::Required;
+        self.setting.tls_first = self.config.tls_policy() == TlsPolicy::Implicit;
         self.setting.lmtp = self.config.is_lmtp();
         self
     }
@@ -77,6 +78,11 @@ impl Transcript {
 
     fn mechanism(mut self, name: &'static str) -> Self {
         self.setting.mechanism = Some(name);
+        self
+    }
+
+    fn xclient(mut self) -> Self {
+        self.setting.xclient = true;
         self
     }
 

@@ -8,7 +8,7 @@ use super::super::client::{Job, Supply};
 use super::{QUIT, Transcript, dotted, hello, hello_tls, mail, ok, rcpt};
 
 pub(super) fn all() -> Vec<Transcript> {
-    [openings(), logins(), verbs()].into_iter().flatten().collect()
+    [openings(), implicit(), xclient(), logins(), verbs()].into_iter().flatten().collect()
 }
 
 fn openings() -> Vec<Transcript> {
@@ -50,6 +50,50 @@ fn openings() -> Vec<Transcript> {
         )
         .config(|config| config.tls(TlsPolicy::Required))
         .messages(&[1], Supply::Whole),
+    ]
+}
+
+/// RFC 8314 §3: the handshake comes first.
+fn implicit() -> Vec<Transcript> {
+    let tls = |name: &str, jobs: &[Job], text: String| {
+        Transcript::new(name, jobs, &format!("tls\n{text}")).config(|config| config.tls(TlsPolicy::Implicit))
+    };
+    let group = format!("{}{}{}{}", mail(0), rcpt(0), "C: DATA\n", ok("sender"));
+    vec![
+        tls("implicit TLS", &[Job::Quit], format!("{}{QUIT}", hello(&["SIZE 1000"]))),
+        tls(
+            "implicit TLS, and a message",
+            &[Job::Send, Job::Quit],
+            format!(
+                "{}{group}{}S: 354 go\n{}{}{QUIT}",
+                hello(&["PIPELINING"]),
+                ok("rcpt 0"),
+                dotted(0),
+                ok("queued 0")
+            ),
+        )
+        .messages(&[1], Supply::Whole),
+    ]
+}
+
+/// After it the session is a new one, and EHLO comes again.
+fn xclient() -> Vec<Transcript> {
+    let again = hello(&["SIZE 1000"]).replace("S: 220 m ESMTP\n", "");
+    let offers = hello(&["XCLIENT NAME ADDR"]);
+    let jobs = [Job::XClient, Job::Quit];
+    vec![
+        Transcript::new(
+            "XCLIENT",
+            &jobs,
+            &format!("{offers}C: XCLIENT NAME=c.example\nS: 220 m ESMTP\n{again}{QUIT}"),
+        )
+        .xclient(),
+        Transcript::new(
+            "XCLIENT, refused",
+            &jobs[..1],
+            &format!("{offers}C: XCLIENT NAME=c.example\nS: 550 not you\n"),
+        )
+        .xclient(),
     ]
 }
 
