@@ -46,6 +46,8 @@ mod own_loops;
 mod parameters;
 #[path = "../tests/plan.rs"]
 mod plan;
+#[path = "../tests/preview.rs"]
+mod preview;
 #[path = "../tests/quirks.rs"]
 mod quirks;
 #[path = "../tests/recipients.rs"]

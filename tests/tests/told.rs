@@ -144,6 +144,15 @@ fn each_counter_counts_what_its_name_says() {
 }
 
 #[test]
+fn what_comes_after_the_end_is_not_counted() {
+    let mut session = Session::new(TlsPolicy::None);
+    session.connection.abandon();
+    session.connection.receive(b"220 hi\r\n");
+    assert_eq!(session.connection.counters().octets_in, 0);
+    assert_eq!(session.connection.poll_event(), Err(Error::Abandoned));
+}
+
+#[test]
 fn counters_are_added_and_taken_apart() {
     let mut session = Session::new(TlsPolicy::Required);
     session.open();

@@ -5,6 +5,7 @@
 use alloc::string::ToString;
 
 use super::*;
+use crate::SendError;
 use crate::params::OutOfRange;
 use crate::reply::{ReplyCode, ReplyError};
 use crate::sasl::CredentialFault;
@@ -124,4 +125,68 @@ fn that_nothing_more_was_sent_is_told_of_the_opening_alone() {
     ] {
         assert_eq!(error.to_string().ends_with("; nothing more was sent"), told, "{error}");
     }
+}
+
+/// An error with another beneath it.
+#[derive(Debug)]
+struct Io(&'static str, Option<core::num::ParseIntError>);
+
+impl fmt::Display for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl core::error::Error for Io {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.1.as_ref().map(|beneath| beneath as _)
+    }
+}
+
+#[test]
+fn a_failure_is_shown_with_what_led_to_it_and_has_what_is_beneath_that_as_its_source() {
+    use core::error::Error as _;
+    let beneath = "x".parse::<u8>().unwrap_err();
+    let failure = Failure::new(Error::TlsFailed, Some(Io("bad certificate", Some(beneath.clone()))));
+    assert_eq!(failure.to_string(), std::format!("{}: bad certificate", Error::TlsFailed));
+    assert_eq!(failure.source().unwrap().to_string(), beneath.to_string());
+    assert_eq!(failure.io().unwrap().0, "bad certificate");
+    assert_eq!((failure.kind(), &*failure), (&Error::TlsFailed, &Error::TlsFailed));
+    assert_eq!((failure.address(), failure.earlier().len()), (None, 0));
+    assert_eq!(failure.into_kind(), Error::TlsFailed);
+
+    let bare: Failure<Error, Io> = Error::TlsFailed.into();
+    assert_eq!(bare.to_string(), Error::TlsFailed.to_string());
+    assert!(bare.io().is_none() && bare.source().is_none());
+    let wide: Failure<SendError, Io> = bare.into();
+    assert_eq!(wide.kind().cause(), Some(&Error::TlsFailed));
+    let wide: Failure<SendError, Io> = Error::TlsFailed.into();
+    assert_eq!(wide.kind().cause(), Some(&Error::TlsFailed));
+    let wide: Failure<SendError, Io> = Failure::not_connected(Io("refused", None)).widen();
+    assert_eq!(wide.io().unwrap().0, "refused");
+    assert!(wide.source().is_none(), "what is shown already is not the source");
+}
+
+#[test]
+fn the_addresses_tried_are_told_of_sixteen_at_most() {
+    let address = |port| core::net::SocketAddr::from(([192, 0, 2, 1], port));
+    assert!(Attempts::<Io>::default().into_failure().is_none());
+    let shown = |attempts: u16| {
+        let mut all = Attempts::default();
+        (1..=attempts).for_each(|port| all.add(address(port), Failure::not_connected(Io("refused", None))));
+        let failure = all.into_failure().unwrap();
+        assert_eq!(failure.address(), Some(address(attempts)), "that of the last");
+        let earlier: std::vec::Vec<_> = failure.earlier().iter().map(|attempt| attempt.address).collect();
+        assert_eq!(earlier, (1..attempts.min(16)).map(address).collect::<std::vec::Vec<_>>());
+        failure.to_string()
+    };
+    let refused = std::format!("{}: refused", Error::NotConnected);
+    assert_eq!(shown(1), std::format!("192.0.2.1:1: {refused}"));
+    assert_eq!(shown(2), std::format!("192.0.2.1:1: {refused}; 192.0.2.1:2: {refused}"));
+    assert!(!shown(16).contains("more"));
+    let seventeen = shown(17);
+    assert!(
+        seventeen.ends_with(&std::format!("192.0.2.1:15: {refused}; 1 more; 192.0.2.1:17: {refused}")),
+        "{seventeen}"
+    );
 }

@@ -77,7 +77,9 @@ impl Preview {
                 true => 3,
             };
             is_welcome = true;
-            round_trips = round_trips.saturating_add(waits);
+            // The next transaction begins in one flight with the end of the one before.
+            let shared = usize::from(connection.is_pipelining() && parameters.is_some());
+            round_trips = round_trips.saturating_add(waits.saturating_sub(shared));
             chunks = plan.chunks;
             parameters.get_or_insert(plan.mail);
         }

@@ -1,0 +1,182 @@
+//! What `Preview` foretells of a message, against how the message then goes: its parameters, its framing, and how often
+//! the client waits. The server here answers all that has come whenever it is waited for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{FROM, config};
+use smtp_proto::Error;
+use smtp_proto::body::BodyKind;
+use smtp_proto::capabilities::Extension;
+use smtp_proto::connection::{Connection, Peer, TlsPolicy};
+use smtp_proto::error::Misuse;
+use smtp_proto::flow::{Body, Envelope, Flow, Open, Preview, Send, SendOptions, Step, Transfer};
+use smtp_tests::script::envelope;
+
+const MESSAGE: &[u8] = b"Subject: hi\r\n\r\nhello\r\n";
+
+/// Takes every message.
+struct Server {
+    keywords: &'static [&'static str],
+    unread: Vec<u8>,
+    in_data: bool,
+    said: Vec<u8>,
+}
+
+impl Server {
+    /// Answers all that has come.
+    fn answer(&mut self, octets: &[u8]) -> String {
+        self.unread.extend_from_slice(octets);
+        self.said.extend_from_slice(octets);
+        let mut replies = String::new();
+        loop {
+            if self.in_data {
+                let Some(end) = self.unread.windows(5).position(|tail| tail == b"\r\n.\r\n") else { break };
+                self.unread.drain(..end + 5);
+                self.in_data = false;
+                replies += "250 queued\r\n";
+                continue;
+            }
+            let Some(end) = self.unread.iter().position(|&octet| octet == b'\n') else { break };
+            let line = String::from_utf8(self.unread.drain(..=end).collect()).unwrap();
+            match line.trim_end().split(' ').collect::<Vec<_>>()[..] {
+                ["EHLO", ..] => {
+                    replies += "250-mail.example\r\n";
+                    self.keywords.iter().for_each(|keyword| replies += &format!("250-{keyword}\r\n"));
+                    replies += "250 HELP\r\n";
+                }
+                ["DATA"] => {
+                    self.in_data = true;
+                    replies += "354 go\r\n";
+                }
+                ["BDAT", octets, ..] => {
+                    self.unread.drain(..octets.parse::<usize>().unwrap());
+                    replies += "250 chunk\r\n";
+                }
+                _ => replies += "250 ok\r\n",
+            }
+        }
+        replies
+    }
+}
+
+/// Runs a flow; returns how often it waited, too.
+fn run<F: Flow>(connection: &mut Connection, server: &mut Server, mut flow: F) -> (usize, F::Output)
+where
+    F::Error: std::fmt::Debug,
+{
+    let (mut waits, mut left, mut at) = (0, Vec::new(), 0);
+    loop {
+        match flow.poll(connection).unwrap() {
+            Step::Done(output) => return (waits, output),
+            Step::UpgradeTls(_) => panic!("no TLS here"),
+            Step::SupplyBody { .. } => connection.supply_body(MESSAGE, &mut at),
+            Step::Continue if !connection.output().is_empty() => {
+                left.extend_from_slice(connection.output());
+                connection.advance_output(connection.output().len()).unwrap();
+            }
+            Step::Continue => {
+                waits += 1;
+                connection.receive(server.answer(&std::mem::take(&mut left)).as_bytes());
+            }
+        }
+    }
+}
+
+fn session(keywords: &'static [&'static str], eager: bool) -> (Connection, Server) {
+    let mut connection = Connection::new(config(TlsPolicy::None).eager_chunks(eager), Peer::Remote);
+    let mut server = Server { keywords, unread: Vec::new(), in_data: false, said: Vec::new() };
+    connection.receive(b"220 hi\r\n");
+    run(&mut connection, &mut server, Open::new());
+    (connection, server)
+}
+
+/// Two messages, one after the other: what is foretold of each is what happens.
+fn comes_true(
+    keywords: &'static [&'static str],
+    eager: bool,
+    recipients: &Envelope,
+    body: Body<'_>,
+    options: SendOptions,
+) {
+    let (mut connection, mut server) = session(keywords, eager);
+    for message in 0..2 {
+        let preview = Preview::new(&connection, recipients, body, &options).unwrap();
+        server.said.clear();
+        let send = Send::new(recipients, body, options);
+        let (waits, delivery) = run(&mut connection, &mut server, send);
+        assert_eq!(delivery.recipients.len(), recipients.recipients.len());
+        let said = String::from_utf8(server.said.clone()).unwrap();
+        let mails: Vec<&str> = said.lines().filter(|line| line.starts_with("MAIL ")).collect();
+        let context = format!("{keywords:?}, eager {eager}, message {message}: {preview:?}\n{said}");
+        assert_eq!(preview.round_trips, waits, "{context}");
+        assert_eq!(preview.transactions, mails.len(), "{context}");
+        assert_eq!(preview.chunks, said.contains("BDAT"), "{context}");
+        let parameters = mails[0].split_once("> ").map_or("", |(_, parameters)| parameters);
+        assert_eq!(preview.parameters.to_string(), parameters, "{context}");
+    }
+}
+
+#[test]
+fn every_way_to_send_is_foretold() {
+    let bodies = [
+        Body::Whole(MESSAGE),
+        Body::Stream { kind: BodyKind::SevenBit, size: Some(MESSAGE.len() as u64) },
+        Body::Stream { kind: BodyKind::EightBitMime, size: Some(MESSAGE.len() as u64) },
+    ];
+    let mut cases = 0;
+    for keywords in [
+        &[][..],
+        &["SIZE", "8BITMIME"],
+        &["PIPELINING", "8BITMIME"],
+        &["CHUNKING", "8BITMIME", "SIZE 1000"],
+        &["PIPELINING", "CHUNKING", "8BITMIME"],
+        &["PIPELINING", "8BITMIME", "LIMITS RCPTMAX=2"],
+        &["PIPELINING", "CHUNKING", "8BITMIME", "LIMITS RCPTMAX=2"],
+    ] {
+        for eager in [false, true] {
+            for transfer in [Transfer::Automatic, Transfer::Data, Transfer::Chunks] {
+                if transfer == Transfer::Chunks && !keywords.contains(&"CHUNKING") {
+                    continue;
+                }
+                for body in bodies {
+                    let whole = matches!(body, Body::Whole(_));
+                    if !whole && (!keywords.contains(&"8BITMIME") || keywords.contains(&"LIMITS RCPTMAX=2")) {
+                        continue;
+                    }
+                    for recipients in [1, 3] {
+                        let to: Vec<String> =
+                            (0..recipients).map(|nth| format!("r{nth}@b.example")).collect();
+                        let to = envelope(FROM, &to.iter().map(String::as_str).collect::<Vec<_>>());
+                        let options = SendOptions::default().transfer(transfer).split(true);
+                        comes_true(keywords, eager, &to, body, options);
+                        cases += 1;
+                    }
+                }
+            }
+        }
+    }
+    println!("preview: {cases} cases");
+    assert!(cases > 100);
+}
+
+#[test]
+fn what_cannot_be_sent_is_foretold_with_its_reason() {
+    let (connection, _) = session(&["SIZE 10"], false);
+    let to = envelope(FROM, &["bob@example.net"]);
+    let options = SendOptions::default();
+    let preview = |to: &Envelope, body| Preview::new(&connection, to, body, &options);
+    assert!(preview(&to, Body::Whole(b"short\r\n")).is_ok());
+    assert!(preview(&to, Body::Whole(MESSAGE)).is_err(), "more than the server takes");
+    let abroad = envelope("ärger@example.org", &["bob@example.net"]);
+    assert_eq!(preview(&abroad, Body::Whole(b"x")), Err(Error::Unsupported(Extension::SmtpUtf8)));
+    let mut secret = envelope(FROM, &["bob@example.net"]);
+    secret.parameters = secret.parameters.require_tls();
+    assert!(preview(&secret, Body::Whole(b"x")).is_err(), "REQUIRETLS without TLS");
+
+    let fresh = Connection::new(config(TlsPolicy::Required), Peer::Remote);
+    assert_eq!(Preview::new(&fresh, &to, Body::Whole(b"x"), &options), Err(Misuse::NeedsTls.into()));
+    let mut broken = Connection::new(config(TlsPolicy::None), Peer::Remote);
+    broken.abandon();
+    assert_eq!(Preview::new(&broken, &to, Body::Whole(b"x"), &options), Err(Error::Poisoned));
+}
