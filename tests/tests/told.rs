@@ -422,9 +422,8 @@ fn a_hook_of_the_caller_s_own_stands_beside_the_span() {
 
 #[test]
 fn where_nobody_listens_a_watch_asks_for_nothing() {
-    // A subscriber that wants none of it: without one, another test's would be asked.
-    let capture = Capture::new(Level::ERROR);
-    tracing::subscriber::with_default(capture, || {
+    // A subscriber that wants none of it: without one, another test's decides what is enabled.
+    tracing::subscriber::with_default(Capture::new(Level::ERROR), || {
         let mut session = Session::new(TlsPolicy::None);
         let mut watch =
             Watch::begin(&mut session.connection, None, || -> Duration { panic!("no time is needed") });
@@ -442,18 +441,20 @@ fn where_nobody_listens_a_watch_asks_for_nothing() {
 
 #[test]
 fn a_watch_tells_of_progress() {
-    let mut session = Session::new(TlsPolicy::None);
-    let mut watch = Watch::begin(&mut session.connection, None, clock());
-    assert_eq!((watch.clock())(), Duration::ZERO, "the clock that it was given");
-    let told: Arc<Mutex<Vec<u64>>> = Arc::default();
-    let hook = Arc::clone(&told);
-    watch.set_progress(move |progress| hook.lock().unwrap().push(progress.accepted));
-    let mut track = watch.tracker().begin(0, None, Some(10));
-    watch.note(Some(&mut track), |meter| meter.written(3));
-    watch.note(None, |meter| meter.written(9));
-    track.passed(4);
-    watch.note(Some(&mut track), |meter| meter.written(6));
-    assert_eq!(*told.lock().unwrap(), [3, 10]);
+    tracing::subscriber::with_default(Capture::new(Level::ERROR), || {
+        let mut session = Session::new(TlsPolicy::None);
+        let mut watch = Watch::begin(&mut session.connection, None, clock());
+        assert_eq!((watch.clock())(), Duration::ZERO, "the clock that it was given");
+        let told: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let hook = Arc::clone(&told);
+        watch.set_progress(move |progress| hook.lock().unwrap().push(progress.accepted));
+        let mut track = watch.tracker().begin(0, None, Some(10));
+        watch.note(Some(&mut track), |meter| meter.written(3));
+        watch.note(None, |meter| meter.written(9));
+        track.passed(4);
+        watch.note(Some(&mut track), |meter| meter.written(6));
+        assert_eq!(*told.lock().unwrap(), [3, 10]);
+    });
 }
 
 #[test]
