@@ -39,6 +39,7 @@ fn main() -> io::Result<()> {
         words: words(&fs::read_to_string(home.join("dictionaries").join(&name).with_extension("dict"))?),
         most,
     };
+    assert!(!soak.inputs.is_empty(), "no inputs in these folders");
     keep_what_fails(home.join("artifacts").join(&name), seed);
 
     println!("{name}: {} inputs, {} words", soak.inputs.len(), soak.words.len());

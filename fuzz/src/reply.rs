@@ -173,13 +173,12 @@ fn shown_on_one_line(reply: &Reply) {
 }
 
 fn one_line(value: &(impl Debug + Display)) {
-    let mut shown = Line::default();
-    write!(shown, "{value}").expect("shown");
-    // 512 octets are shown, each in at most eight.
-    assert!(shown.len < 5_000);
-    let mut shown = Line::default();
-    write!(shown, "{value:?}").expect("shown");
-    assert!(shown.len < 5_000);
+    for shown in [format_args!("{value}"), format_args!("{value:?}")] {
+        let mut line = Line::default();
+        line.write_fmt(shown).expect("shown");
+        // 512 octets are shown, each in at most eight.
+        assert!(line.len < 5_000);
+    }
 }
 
 /// Takes what may stand in one line of a terminal.
