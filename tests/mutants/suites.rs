@@ -6,6 +6,8 @@
 #[path = "../src/script/mod.rs"]
 pub mod script;
 
+#[path = "../tests/allocations.rs"]
+mod allocations;
 #[path = "../tests/auth.rs"]
 mod auth;
 #[path = "../tests/batch.rs"]

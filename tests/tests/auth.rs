@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use common::{clear, config, hello, hello_tls, secure};
 use hmac::{Hmac, KeyInit, Mac};
 use smtp_proto::command::{AuthCommand, Command};
-use smtp_proto::connection::{Config, Peer, Stage, TlsPolicy};
+use smtp_proto::connection::{Config, Connection, Peer, Stage, TlsPolicy};
 use smtp_proto::error::{AuthenticationFailed, AuthenticationFailure, Error, Misuse, ProtocolError};
 use smtp_proto::params::MailParameters;
 use smtp_proto::sasl::{
@@ -609,5 +609,33 @@ fn a21_a_loss_before_any_response_says_nothing_of_credentials() {
             matches!(error, Error::Disconnected { credentials_sent, .. } if credentials_sent == sent),
             "{lines} {error:?}"
         );
+    }
+}
+
+/// Where the connection is lost before the next response begins to leave, what left before it counts.
+#[test]
+fn a21_a_loss_between_two_responses_knows_of_the_first() {
+    for (responses, sent) in [(0, false), (1, true)] {
+        let mut connection = Connection::new(config(TlsPolicy::None), Peer::Local);
+        let say = |connection: &mut Connection, octets: &[u8]| {
+            connection.advance_output(connection.output().len()).unwrap();
+            connection.receive(octets);
+            while connection.poll_event().unwrap().is_some() {}
+        };
+        say(&mut connection, b"220 hi\r\n");
+        connection.command(Command::Ehlo(&"client.test".parse().unwrap())).unwrap();
+        say(&mut connection, b"250-hi\r\n250 AUTH LOGIN\r\n");
+        let auth = AuthCommand { mechanism: "LOGIN", initial_response: None };
+        connection.command(Command::Auth(auth)).unwrap();
+        say(&mut connection, b"334 \r\n");
+        for _ in 0..responses {
+            connection.auth_respond(b"tim").unwrap();
+            say(&mut connection, b"334 \r\n");
+        }
+        connection.auth_respond(b"tanstaaf").unwrap();
+        connection.receive_eof();
+        let expected =
+            Error::Disconnected { stage: Some(Stage::Auth), truncated: false, credentials_sent: sent };
+        assert_eq!(connection.poll_event(), Err(expected));
     }
 }

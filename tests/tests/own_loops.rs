@@ -483,3 +483,35 @@ fn a_flow_that_is_over_says_so() {
     assert!(submit.poll(&mut connection).is_err());
     assert_eq!(format!("{submit:?}"), "Submit { doing: \"over\", .. }");
 }
+
+#[test]
+fn a_message_in_memory_is_copied_in_pieces_of_sixteen_kibibytes() {
+    let mut server = Server { replies: b"220 hi\r\n".to_vec(), ..Server::default() };
+    let mut connection = Connection::new(config(TlsPolicy::None), Peer::Remote);
+    let message = b"seven\r\n".repeat(6_000);
+    let to = envelope(FROM, &["bob@example.net"]);
+    let mut send = Send::new(&to, Body::Whole(&message), SendOptions::default().transfer(Transfer::Data));
+    let (mut open, mut at, mut pieces) = (Some(Open::new()), 0, Vec::new());
+    loop {
+        let step = match &mut open {
+            Some(flow) => flow.poll(&mut connection).unwrap().map(|()| None),
+            None => send.poll(&mut connection).unwrap().map(Some),
+        };
+        match step {
+            Step::Done(None) => open = None,
+            Step::Done(Some(_)) => break,
+            Step::SupplyBody { .. } => {
+                let before = at;
+                connection.supply_body(&message, &mut at);
+                pieces.push(if at > before { at - before } else { message.len() - before });
+            }
+            _ if !connection.output().is_empty() => {
+                let n = connection.output().len();
+                server.hear(connection.output());
+                connection.advance_output(n).unwrap();
+            }
+            _ => connection.receive(&std::mem::take(&mut server.replies)),
+        }
+    }
+    assert_eq!(pieces, [16_384, 16_384, 9_232]);
+}

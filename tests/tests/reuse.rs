@@ -313,6 +313,11 @@ fn limits_of_the_owner() {
 }
 
 #[test]
+fn a_server_that_refused_a_login_is_left_alone_for_five_minutes() {
+    assert_eq!(Logins::PAUSE, Duration::from_secs(300));
+}
+
+#[test]
 fn a_refused_login_is_told_from_one_that_may_succeed_later() {
     for (reply, refused) in [("535 5.7.8 no", true), ("454 4.7.0 later", false), ("421 bye", false)] {
         let script = format!("{}C: AUTH PLAIN AHRpbQB0YW5zdGFhZg==\nS: {reply}\n", hello(&["AUTH PLAIN"]));
