@@ -515,3 +515,30 @@ fn a_message_in_memory_is_copied_in_pieces_of_sixteen_kibibytes() {
     }
     assert_eq!(pieces, [16_384, 16_384, 9_232]);
 }
+
+#[test]
+fn a_flow_that_takes_over_during_the_handshake_waits_for_it() {
+    let mut connection = Connection::new(config(TlsPolicy::Required), Peer::Remote);
+    connection.receive(b"220 hi\r\n");
+    let mut first = Open::new();
+    let mut replies = ["250-hi\r\n250 STARTTLS\r\n", "220 go\r\n"].into_iter();
+    while !matches!(first.poll(&mut connection).unwrap(), Step::UpgradeTls(_)) {
+        connection.advance_output(connection.output().len()).unwrap();
+        connection.receive(replies.next().unwrap().as_bytes());
+    }
+    drop(first);
+    let mut second = Open::new();
+    let Ok(Step::UpgradeTls(upgrade)) = second.poll(&mut connection) else {
+        panic!("it asks for the handshake")
+    };
+    for _ in 0..3 {
+        assert!(
+            matches!(second.poll(&mut connection), Ok(Step::Continue)),
+            "the token is in the loop's hands"
+        );
+        assert_eq!(connection.output(), b"");
+    }
+    connection.tls_established(upgrade).unwrap();
+    assert!(matches!(second.poll(&mut connection), Ok(Step::Continue)));
+    assert_eq!(connection.output(), b"EHLO client.test\r\n");
+}

@@ -161,6 +161,13 @@ fn every_way_to_send_is_foretold() {
 }
 
 #[test]
+fn the_octets_of_a_body_are_known_or_they_are_not() {
+    let stream = |size| Body::Stream { kind: BodyKind::SevenBit, size };
+    assert_eq!(Body::Whole(MESSAGE).size(), Some(22));
+    assert_eq!([stream(Some(7)).size(), stream(None).size()], [Some(7), None]);
+}
+
+#[test]
 fn what_cannot_be_sent_is_foretold_with_its_reason() {
     let (connection, _) = session(&["SIZE 10"], false);
     let to = envelope(FROM, &["bob@example.net"]);
