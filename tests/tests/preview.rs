@@ -167,6 +167,21 @@ fn the_octets_of_a_body_are_known_or_they_are_not() {
     assert_eq!([stream(Some(7)).size(), stream(None).size()], [Some(7), None]);
 }
 
+/// RFC 1870 §5: as the message is sent, but for stuffed dots and the line of the last one.
+#[test]
+fn the_declared_size_is_that_of_what_is_sent() {
+    let (connection, _) = session(&["SIZE", "CHUNKING", "BINARYMIME", "8BITMIME"], false);
+    let declared = |message, transfer| {
+        let options = SendOptions::default().transfer(transfer);
+        let to = envelope(FROM, &["bob@example.net"]);
+        Preview::new(&connection, &to, Body::Whole(message), &options).unwrap().parameters.to_string()
+    };
+    assert_eq!(declared(b"a\r\nb\r\n", Transfer::Data), "SIZE=6");
+    assert_eq!(declared(b"a\nb", Transfer::Data), "SIZE=6", "two line ends of two octets each");
+    assert_eq!(declared(b"a\nb", Transfer::Chunks), "SIZE=4", "no line end is put at the end of a chunk");
+    assert_eq!(declared(b"\0\nb", Transfer::Chunks), "SIZE=3 BODY=BINARYMIME", "octets as they are");
+}
+
 #[test]
 fn what_cannot_be_sent_is_foretold_with_its_reason() {
     let (connection, _) = session(&["SIZE 10"], false);
