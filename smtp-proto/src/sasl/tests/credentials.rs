@@ -128,3 +128,18 @@ fn a18_each_mechanism_is_told_why_it_is_not_chosen() {
     server.mechanisms = Mechanisms("");
     assert_eq!(Credentials::anonymous("").judge(&server).count(), 0);
 }
+
+#[test]
+fn the_reason_against_a_mechanism_is_a_clause() {
+    for (suitability, told) in [
+        (Suitability::Chosen, "chosen"),
+        (Suitability::LessPreferred("PLAIN"), "PLAIN is preferred"),
+        (Suitability::Needs("a token"), "it takes a token"),
+        (Suitability::NotTheOnlyOne, "another one was asked for"),
+        (Suitability::NoChannelBinding, "it binds to the TLS channel, and nothing is known of one"),
+        (Suitability::NotBuilt, "it is not in this program: it takes the feature `scram`"),
+        (Suitability::Unknown, "it is not known here"),
+    ] {
+        assert_eq!(suitability.to_string(), told);
+    }
+}
