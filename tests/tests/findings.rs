@@ -368,3 +368,22 @@ fn inv5_what_has_not_begun_to_leave_was_not_waited_for_at_the_end() {
     let expected = Error::Disconnected { stage: None, truncated: true, credentials_sent: false };
     assert_eq!(errors, [expected.clone(), expected]);
 }
+
+/// INV5: what a server says as it hangs up is told in the same words whether QUIT was about to leave or not.
+#[test]
+fn inv5_a_goodbye_before_quit_has_left_is_none_to_quit() {
+    for goodbye in [&b"421 4.3.2 going down\r\n"[..], b"221 bye\r\n"] {
+        let errors = [0, 1, goodbye.len()].map(|before| {
+            let mut connection = ready(config(TlsPolicy::None), b"250 hi\r\n");
+            connection.receive(&goodbye[..before]);
+            let _ = connection.poll_event();
+            let _ = connection.command(Command::Quit);
+            connection.receive(&goodbye[before..]);
+            let _ = connection.poll_event();
+            connection.failure().unwrap().clone()
+        });
+        for error in &errors {
+            assert!(matches!(error, Error::ServerClosed { stage: None, .. }), "{error:?}");
+        }
+    }
+}

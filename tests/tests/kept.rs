@@ -295,3 +295,47 @@ fn inv8_a_hundred_thousand_messages_leave_nothing_behind() {
     assert_eq!((few.bytes_current, many.bytes_current), (0, 0));
     assert_eq!(few.bytes_max, many.bytes_max);
 }
+
+/// What is no part of the outcome takes no room from what is: nobody sees the reply to a MAIL that was accepted.
+#[test]
+fn a_long_reply_to_mail_leaves_room_for_those_to_recipients() {
+    let refusal = format!("550 5.1.1 {}\r\n", "x".repeat(1_900));
+    let (outcome, _) = send(config(), "SIZE", 2, &|line| match line.get(..4) {
+        Some("MAIL") => long(250),
+        Some("RCPT") => refusal.clone(),
+        _ => polite(line),
+    });
+    let error = outcome.unwrap_err();
+    let told = error.recipients().iter().map(|recipient| recipient.reply.as_ref().unwrap().text().len());
+    assert_eq!(told.collect::<Vec<_>>(), [1_906; 2]);
+}
+
+/// One error ends many messages: it is told whole of the one that it answered, and of the last, and in brief of those
+/// between them.
+#[test]
+fn the_words_that_end_a_session_are_told_whole_of_the_message_that_they_answer() {
+    let envelope = Envelope::from_strs("alice@example.org", &["bob@example.net"]).unwrap();
+    let mut connection = open(config().eager_chunks(true), "CHUNKING");
+    let mut batch = Batch::new();
+    for _ in 0..4 {
+        batch.push(&envelope, Body::Whole(MESSAGE), SendOptions::default().transfer(Transfer::Chunks));
+    }
+    batch.finish();
+    // All four are in flight before the server says anything.
+    loop {
+        match batch.poll(&mut connection).unwrap() {
+            Step::SupplyBody { .. } => {
+                let part = connection.body(MESSAGE).unwrap();
+                connection.advance_output(part.len()).unwrap();
+            }
+            _ if connection.output().is_empty() => break,
+            _ => connection.advance_output(connection.output().len()).unwrap(),
+        }
+    }
+    let goodbye = format!("421 4.3.2 {}\r\n", "x".repeat(1_900));
+    connection.receive(format!("250 ok\r\n250 ok\r\n{goodbye}").as_bytes());
+    batch.poll(&mut connection).map(drop).unwrap_err();
+    let told = |outcome: Outcome| outcome.unwrap_err().reply().map_or(0, |reply| reply.text().len());
+    let told: Vec<usize> = std::iter::from_fn(|| batch.next_outcome()).map(told).collect();
+    assert_eq!(told, [1_906, 512, 512, 1_906]);
+}

@@ -143,9 +143,13 @@ impl Connection {
             });
         };
         let stage = front.stage;
-        let verdict = verdict(stage, &reply);
+        let mut verdict = verdict(stage, &reply);
         if !self.pipeline.front_left() {
             let begun = self.pipeline.front_begun();
+            // To QUIT it is an answer, and QUIT has not been heard.
+            if matches!(reply.code().get(), 421 | 221) {
+                verdict = Verdict::Closing;
+            }
             return Err(match (verdict, stage) {
                 (Verdict::Closing, Stage::Bdat | Stage::EndOfData) if begun => {
                     Error::ServerClosed { stage: Some(stage), reply: Box::new(reply) }

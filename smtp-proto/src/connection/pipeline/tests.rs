@@ -241,6 +241,23 @@ fn positions_count_what_is_lent_and_what_has_left() {
     assert!(!pipeline.message_unanswered(0, 1) && !pipeline.is_unanswered(id) && !pipeline.contains(id));
 }
 
+#[test]
+fn the_end_of_a_message_to_nobody_is_that_of_no_message() {
+    let mut pipeline = Pipeline::new();
+    let window = Window::default();
+    queue(&mut pipeline, Stage::Mail, b"mail\n");
+    let end = queue(&mut pipeline, Stage::EndOfData, b".\n");
+    pipeline.release(&window, true, true);
+    leave(&mut pipeline, &window);
+    assert!(!pipeline.message_unanswered(0, 0) && pipeline.message_unanswered(0, 1));
+    queue(&mut pipeline, Stage::Mail, b"mail\n");
+    queue(&mut pipeline, Stage::Rcpt, b"rcpt\n");
+    let second = queue(&mut pipeline, Stage::EndOfData, b".\n");
+    leave(&mut pipeline, &window);
+    assert!(pipeline.message_unanswered(0, 0), "the second is for somebody, as far as is known");
+    assert!(pipeline.is_first_end(end) && !pipeline.is_first_end(second));
+}
+
 /// Not reached by any transport, and yet no panic, and no message told unsent that may have been sent.
 #[test]
 fn positions_stand_still_at_their_largest() {
