@@ -3,12 +3,14 @@
 
 mod common;
 
-use common::{FROM, clear, hello};
+use common::{BODY, FROM, clear, config, hello};
 use smtp_proto::body::BodyKind;
 use smtp_proto::command::Command;
 use smtp_proto::connection::{Connection, Peer, Stage, TlsPolicy};
 use smtp_proto::error::Misuse;
-use smtp_proto::flow::{Batch, Body, Delivery, Envelope, Flow, Open, SendError, SendOptions, Step, Transfer};
+use smtp_proto::flow::{
+    Batch, Body, Delivery, Envelope, Flow, Open, RecipientState, SendError, SendOptions, Step, Transfer,
+};
 use smtp_tests::script::{SOURCE_FAILS, Session, envelope};
 
 const DATA: &[&str] = &["PIPELINING"];
@@ -459,4 +461,32 @@ fn quit_waits_for_a_message_that_is_begun_again() {
     );
     let outcomes = clear(&script).run(|session| send_all(session, &messages(2), true));
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}
+
+/// A message in parts of which one was begun: the connection is lost, and all its recipients are told of.
+#[test]
+fn what_was_left_of_a_split_message_is_told_of_when_the_connection_is_lost() {
+    let mut connection = Connection::new(config(TlsPolicy::None), Peer::Remote);
+    let mut open = Open::new();
+    connection.receive(b"220 hi\r\n");
+    while !matches!(open.poll(&mut connection), Ok(Step::Done(()))) {
+        connection.advance_output(connection.output().len()).unwrap();
+        connection.receive(b"250-hi\r\n250 LIMITS RCPTMAX=1\r\n");
+    }
+    let to = envelope(FROM, &["bob@example.net", "carol@example.net", "dave@example.net"]);
+    let mut batch = Batch::new();
+    batch.push(&to, Body::Whole(BODY), SendOptions::default().split(true));
+    batch.push(&to, Body::Whole(BODY), SendOptions::default().split(true));
+    batch.finish();
+    assert!(matches!(batch.poll(&mut connection), Ok(Step::Continue)));
+    connection.advance_output(connection.output().len()).unwrap();
+    connection.receive_eof();
+    assert!(batch.poll(&mut connection).is_err());
+    for _ in 0..2 {
+        let error = batch.next_outcome().unwrap().unwrap_err();
+        assert!(matches!(error, SendError::NotSent { .. }), "{error:?}");
+        let states: Vec<_> = error.recipients().iter().map(|recipient| recipient.state).collect();
+        assert_eq!(states, [RecipientState::NotSent; 3]);
+    }
+    assert!(batch.next_outcome().is_none());
 }
