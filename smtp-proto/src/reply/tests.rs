@@ -591,3 +591,14 @@ fn a_text_that_is_no_text_is_cut_all_the_same() {
         assert_eq!(brief.is_shortened(), kept < text.len());
     }
 }
+
+#[test]
+fn what_is_discarded_is_given_back() {
+    let mut parser = ReplyParser::default();
+    parser.receive(b"250 ok\r\n250-half").unwrap();
+    parser.next_reply().unwrap().unwrap();
+    parser.discard();
+    assert_eq!((parser.unread(), parser.capacity()), (&b""[..], 0));
+    parser.receive(b"354 go\r\n").unwrap();
+    assert_eq!(parser.next_reply().unwrap().unwrap().code().get(), 354);
+}
