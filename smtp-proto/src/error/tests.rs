@@ -106,12 +106,12 @@ fn what_went_wrong_is_told() {
     }
 }
 
-/// Who reads of a session that failed to open asks first what was given away; later it is no answer.
 #[test]
 fn a_refused_authentication_is_of_the_stage_auth() {
     assert_eq!((failed(535).stage(), failed(535).label()), (Some(Stage::Auth), "authentication_failed"));
 }
 
+/// Who reads of a session that failed to open asks first what was given away; later it is no answer.
 #[test]
 fn that_nothing_more_was_sent_is_told_of_the_opening_alone() {
     let refused = |stage| Error::Refused { stage, reply: reply(554) };
