@@ -136,32 +136,11 @@ impl Connection {
         let answered = self.pipeline.front().filter(|_| self.pipeline.front_begun());
         self.trace_reply(&reply, answered.map(|front| front.stage));
         self.tally.reply(reply.code().get());
-        let Some(front) = self.pipeline.front() else {
-            return Err(match reply.code().get() {
-                421 | 221 => Error::ServerClosed { stage: None, reply: Box::new(reply) },
-                _ => ProtocolError::Surplus.into(),
-            });
+        let Some(front) = self.pipeline.front().filter(|_| self.pipeline.front_left()) else {
+            return Err(self.too_early(reply));
         };
         let stage = front.stage;
-        let mut verdict = verdict(stage, &reply);
-        if !self.pipeline.front_left() {
-            let begun = self.pipeline.front_begun();
-            // To QUIT it is an answer, and QUIT has not been heard.
-            if matches!(reply.code().get(), 421 | 221) {
-                verdict = Verdict::Closing;
-            }
-            return Err(match (verdict, stage) {
-                (Verdict::Closing, Stage::Bdat | Stage::EndOfData) if begun => {
-                    Error::ServerClosed { stage: Some(stage), reply: Box::new(reply) }
-                }
-                (Verdict::Closing, _) => Error::ServerClosed { stage: None, reply: Box::new(reply) },
-                // An early refusal is a verdict; what is left of the body has no reader (RFC 5321 §4.2.5).
-                (Verdict::Refused, Stage::Bdat | Stage::EndOfData) if begun => {
-                    Error::Refused { stage, reply: Box::new(reply) }
-                }
-                _ => self.unasked(Some(stage)).into(),
-            });
-        }
+        let verdict = verdict(stage, &reply);
         match verdict {
             Verdict::Closing => {
                 return Err(Error::ServerClosed { stage: Some(stage), reply: Box::new(reply) });
@@ -193,6 +172,19 @@ impl Connection {
             Stage::Greeting => Event::Greeting(reply),
             _ => Event::Reply { id, stage, reply },
         })
+    }
+
+    /// What a reply is that answers no command that has left whole. A goodbye may come at any time, and a refusal of a
+    /// message while it is being said: what is left of it has no reader (RFC 5321 §4.2.5).
+    fn too_early(&self, reply: Reply) -> Error {
+        let front = self.pipeline.front().map(|front| front.stage);
+        let body = front.filter(|stage| matches!(stage, Stage::Bdat | Stage::EndOfData));
+        let reply = Box::new(reply);
+        match (reply.code().get(), body.filter(|_| self.pipeline.front_begun())) {
+            (421 | 221, stage) => Error::ServerClosed { stage, reply },
+            (400.., Some(stage)) => Error::Refused { stage, reply },
+            _ => self.unasked(front).into(),
+        }
     }
 
     /// Whether the reply just taken is all that answers the front. In LMTP the end of a message is answered once
