@@ -151,7 +151,7 @@ fn waiting(input: &[u8]) {
             Ok(()) => assert_eq!(parser.unread().len(), before + piece.len()),
             Err(_) => assert_eq!(parser.unread().len(), before, "none of the octets is kept"),
         }
-        if piece.len().is_multiple_of(3) {
+        if piece.len() % 3 == 0 {
             // The result is the subject of `Outcome`.
             let _ = parser.next_reply();
         }
