@@ -7,6 +7,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::accepting::Accepting;
 use common::{BODY, BODY_LINES, FROM, clear, config, hello, hello_tls, secure};
 use smtp_proto::body::{BodyEncoder, BodyKind, BodyRules, LineEndings};
 use smtp_proto::command::Command;
@@ -20,62 +21,11 @@ use smtp_tests::script::{Scenario, Session, envelope};
 
 // ---- a message in memory ----
 
-/// Answers each command as a server does that accepts everything; takes octets in any amount.
-#[derive(Default)]
-struct Server {
-    line: Vec<u8>,
-    replies: Vec<u8>,
-    /// Octets of a chunk that are still to come.
-    chunk: usize,
-    /// What follows 354.
-    in_data: bool,
-    data: Vec<u8>,
-    chunks: Vec<usize>,
-}
-
-impl Server {
-    fn hear(&mut self, octets: &[u8]) {
-        for &octet in octets {
-            if self.chunk > 0 {
-                self.chunk -= 1;
-                self.data.push(octet);
-                continue;
-            }
-            self.line.push(octet);
-            if !self.line.ends_with(b"\r\n") {
-                continue;
-            }
-            let line = std::mem::take(&mut self.line);
-            let reply: &[u8] = match &line[..] {
-                b".\r\n" if self.in_data => {
-                    self.in_data = false;
-                    b"250 queued\r\n"
-                }
-                line if self.in_data => {
-                    self.data.extend_from_slice(line);
-                    b""
-                }
-                b"DATA\r\n" => {
-                    self.in_data = true;
-                    b"354 go\r\n"
-                }
-                line if line.starts_with(b"EHLO") => b"250-hi\r\n250-PIPELINING\r\n250 CHUNKING\r\n",
-                line if line.starts_with(b"BDAT ") => {
-                    let line = std::str::from_utf8(line).unwrap();
-                    self.chunk = line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
-                    self.chunks.push(self.chunk);
-                    b"250 ok\r\n"
-                }
-                _ => b"250 ok\r\n",
-            };
-            self.replies.extend_from_slice(reply);
-        }
-    }
-}
+const OFFERS: &[&str] = &["PIPELINING", "CHUNKING"];
 
 /// What a server gets of this message, `most` octets at a write; fails if more of it is ever copied at once than is promised.
-fn supplied(message: &[u8], transfer: Transfer, window: Window, most: usize) -> Server {
-    let mut server = Server { replies: b"220 hi\r\n".to_vec(), ..Server::default() };
+fn supplied(message: &[u8], transfer: Transfer, window: Window, most: usize) -> Accepting {
+    let mut server = Accepting::new(OFFERS);
     let mut connection = Connection::new(config(TlsPolicy::None).window(window), Peer::Remote);
     let to = envelope(FROM, &["bob@example.net"]);
     let options = SendOptions::default().transfer(transfer);
@@ -166,7 +116,7 @@ fn the_same_in_chunks_which_are_no_longer_than_the_window_allows() {
             let server = supplied(&message, Transfer::Chunks, window, usize::MAX);
             assert!(server.data == encoded(&message, false), "{} octets, {chunk_octets}", message.len());
             // A line end in place of a stray one makes a chunk longer.
-            assert!(server.chunks.iter().all(|&chunk| chunk <= 2 * chunk_octets.min(16 * 1024)));
+            assert!(server.chunks().iter().all(|&chunk| chunk <= 2 * chunk_octets.min(16 * 1024)));
         }
     }
 }
@@ -253,7 +203,7 @@ fn many_messages_in_memory_go_one_behind_the_other() {
         batch.push(&to, Body::Whole(message), SendOptions::default().transfer(Transfer::Chunks));
     }
     batch.finish();
-    let mut server = Server { replies: b"220 hi\r\n".to_vec(), ..Server::default() };
+    let mut server = Accepting::new(OFFERS);
     let mut connection = Connection::new(config(TlsPolicy::None), Peer::Remote);
     let mut open = Some(Open::new());
     let mut at = 0;
@@ -265,12 +215,7 @@ fn many_messages_in_memory_go_one_behind_the_other() {
         match step {
             Step::Done(()) if open.take().is_none() => break,
             Step::SupplyBody { message } => connection.supply_body(messages[message], &mut at),
-            _ if !connection.output().is_empty() => {
-                let n = connection.output().len();
-                server.hear(connection.output());
-                connection.advance_output(n).unwrap();
-            }
-            _ => connection.receive(&std::mem::take(&mut server.replies)),
+            _ => server.serve(&mut connection),
         }
     }
     assert_eq!(server.data, b"first\r\nsecond\r\nthird\r\n");
@@ -486,7 +431,7 @@ fn a_flow_that_is_over_says_so() {
 
 #[test]
 fn a_message_in_memory_is_copied_in_pieces_of_sixteen_kibibytes() {
-    let mut server = Server { replies: b"220 hi\r\n".to_vec(), ..Server::default() };
+    let mut server = Accepting::new(OFFERS);
     let mut connection = Connection::new(config(TlsPolicy::None), Peer::Remote);
     let message = b"seven\r\n".repeat(6_000);
     let to = envelope(FROM, &["bob@example.net"]);
@@ -505,12 +450,7 @@ fn a_message_in_memory_is_copied_in_pieces_of_sixteen_kibibytes() {
                 connection.supply_body(&message, &mut at);
                 pieces.push(if at > before { at - before } else { message.len() - before });
             }
-            _ if !connection.output().is_empty() => {
-                let n = connection.output().len();
-                server.hear(connection.output());
-                connection.advance_output(n).unwrap();
-            }
-            _ => connection.receive(&std::mem::take(&mut server.replies)),
+            _ => server.serve(&mut connection),
         }
     }
     assert_eq!(pieces, [16_384, 16_384, 9_232]);

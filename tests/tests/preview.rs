@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::accepting::Accepting;
 use common::{FROM, config};
 use smtp_proto::Error;
 use smtp_proto::body::BodyKind;
@@ -15,78 +16,28 @@ use smtp_tests::script::envelope;
 
 const MESSAGE: &[u8] = b"Subject: hi\r\n\r\nhello\r\n";
 
-/// Takes every message.
-struct Server {
-    keywords: &'static [&'static str],
-    unread: Vec<u8>,
-    in_data: bool,
-    said: Vec<u8>,
-}
-
-impl Server {
-    /// Answers all that has come.
-    fn answer(&mut self, octets: &[u8]) -> String {
-        self.unread.extend_from_slice(octets);
-        self.said.extend_from_slice(octets);
-        let mut replies = String::new();
-        loop {
-            if self.in_data {
-                let Some(end) = self.unread.windows(5).position(|tail| tail == b"\r\n.\r\n") else { break };
-                self.unread.drain(..end + 5);
-                self.in_data = false;
-                replies += "250 queued\r\n";
-                continue;
-            }
-            let Some(end) = self.unread.iter().position(|&octet| octet == b'\n') else { break };
-            let line = String::from_utf8(self.unread.drain(..=end).collect()).unwrap();
-            match line.trim_end().split(' ').collect::<Vec<_>>()[..] {
-                ["EHLO", ..] => {
-                    replies += "250-mail.example\r\n";
-                    self.keywords.iter().for_each(|keyword| replies += &format!("250-{keyword}\r\n"));
-                    replies += "250 HELP\r\n";
-                }
-                ["DATA"] => {
-                    self.in_data = true;
-                    replies += "354 go\r\n";
-                }
-                ["BDAT", octets, ..] => {
-                    self.unread.drain(..octets.parse::<usize>().unwrap());
-                    replies += "250 chunk\r\n";
-                }
-                _ => replies += "250 ok\r\n",
-            }
-        }
-        replies
-    }
-}
-
 /// Runs a flow; returns how often it waited, too.
-fn run<F: Flow>(connection: &mut Connection, server: &mut Server, mut flow: F) -> (usize, F::Output)
+fn run<F: Flow>(connection: &mut Connection, server: &mut Accepting, mut flow: F) -> (usize, F::Output)
 where
     F::Error: std::fmt::Debug,
 {
-    let (mut waits, mut left, mut at) = (0, Vec::new(), 0);
+    let (mut waits, mut at) = (0, 0);
     loop {
         match flow.poll(connection).unwrap() {
             Step::Done(output) => return (waits, output),
             Step::UpgradeTls(_) => panic!("no TLS here"),
             Step::SupplyBody { .. } => connection.supply_body(MESSAGE, &mut at),
-            Step::Continue if !connection.output().is_empty() => {
-                left.extend_from_slice(connection.output());
-                connection.advance_output(connection.output().len()).unwrap();
-            }
             Step::Continue => {
-                waits += 1;
-                connection.receive(server.answer(&std::mem::take(&mut left)).as_bytes());
+                waits += usize::from(connection.output().is_empty());
+                server.serve(connection);
             }
         }
     }
 }
 
-fn session(keywords: &'static [&'static str], eager: bool) -> (Connection, Server) {
+fn session(keywords: &'static [&'static str], eager: bool) -> (Connection, Accepting) {
     let mut connection = Connection::new(config(TlsPolicy::None).eager_chunks(eager), Peer::Remote);
-    let mut server = Server { keywords, unread: Vec::new(), in_data: false, said: Vec::new() };
-    connection.receive(b"220 hi\r\n");
+    let mut server = Accepting::new(keywords);
     run(&mut connection, &mut server, Open::new());
     (connection, server)
 }
@@ -102,16 +53,16 @@ fn comes_true(
     let (mut connection, mut server) = session(keywords, eager);
     for message in 0..2 {
         let preview = Preview::new(&connection, recipients, body, &options).unwrap();
-        server.said.clear();
+        server.commands.clear();
         let send = Send::new(recipients, body, options);
         let (waits, delivery) = run(&mut connection, &mut server, send);
         assert_eq!(delivery.recipients.len(), recipients.recipients.len());
-        let said = String::from_utf8(server.said.clone()).unwrap();
+        let said = server.commands.join("\n");
         let mails: Vec<&str> = said.lines().filter(|line| line.starts_with("MAIL ")).collect();
         let context = format!("{keywords:?}, eager {eager}, message {message}: {preview:?}\n{said}");
         assert_eq!(preview.round_trips, waits, "{context}");
         assert_eq!(preview.transactions, mails.len(), "{context}");
-        assert_eq!(preview.chunks, said.contains("BDAT"), "{context}");
+        assert_eq!(preview.chunks, !server.chunks().is_empty(), "{context}");
         let parameters = mails[0].split_once("> ").map_or("", |(_, parameters)| parameters);
         assert_eq!(preview.parameters.to_string(), parameters, "{context}");
     }

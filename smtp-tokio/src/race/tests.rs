@@ -8,6 +8,9 @@ use tokio::time::Instant;
 
 use super::*;
 
+/// In milliseconds, as all times here.
+const DELAY: u64 = CONNECTION_ATTEMPT_DELAY.as_millis() as u64;
+
 /// What an address does, and after how many milliseconds.
 #[derive(Clone, Copy)]
 enum Does {
@@ -115,7 +118,7 @@ async fn who_answers_in_time_is_alone() {
 async fn x14_a_silent_address_costs_a_quarter_of_a_second() {
     let network = Network::new(&[(v6(1), Nothing), (v6(2), Nothing), (v4(1), Connects(10))]);
     assert_eq!(network.run(&mut network.race()).await, Some((v4(1), 260)));
-    assert_eq!(network.begun(), [(0, v6(1)), (250, v4(1))]);
+    assert_eq!(network.begun(), [(0, v6(1)), (DELAY, v4(1))]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,7 +147,7 @@ async fn all_that_fail_are_told_and_then_it_is_over() {
     // In the order in which they failed.
     let refused = io::ErrorKind::ConnectionRefused;
     assert_eq!(network.failed.take(), [(v4(1), refused), (v6(2), refused), (v6(1), refused)]);
-    assert_eq!(network.begun(), [(0, v6(1)), (250, v4(1)), (260, v6(2))]);
+    assert_eq!(network.begun(), [(0, v6(1)), (DELAY, v4(1)), (DELAY + 10, v6(2))]);
     assert_eq!(network.run(&mut race).await, None);
     assert_eq!(Network::new(&[]).run(&mut Race::new([])).await, None);
 }
@@ -156,7 +159,7 @@ async fn who_was_broken_off_has_another_chance_if_the_winner_is_none() {
     assert_eq!(network.run(&mut race).await, Some((v4(1), 350)));
     // It sent no greeting, let us say.
     assert_eq!(network.run(&mut race).await, Some((v6(1), 750)));
-    assert_eq!(network.begun(), [(0, v6(1)), (250, v4(1)), (350, v6(1)), (600, v6(2))]);
+    assert_eq!(network.begun(), [(0, v6(1)), (DELAY, v4(1)), (DELAY + 100, v6(1)), (2 * DELAY + 100, v6(2))]);
     assert_eq!(network.run(&mut race).await, None);
     assert_eq!(network.failed.take().len(), 1, "who refused once is not asked again");
 }
@@ -175,5 +178,5 @@ async fn ninety_silent_addresses_are_all_tried() {
     let mut does: Vec<_> = (0..90).map(|n| (v6(n), Nothing)).collect();
     does.push((v6(90), Connects(1)));
     let network = Network::new(&does);
-    assert_eq!(network.run(&mut network.race()).await, Some((v6(90), 90 * 250 + 1)));
+    assert_eq!(network.run(&mut network.race()).await, Some((v6(90), 90 * DELAY + 1)));
 }

@@ -1,6 +1,8 @@
 //! What the case tests have in common: settings, and the scripts' first lines.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod accepting;
+
 use smtp_proto::connection::{Config, Connection, Event, Stage, TlsPolicy};
 use smtp_proto::error::Error;
 use smtp_proto::flow::{Flow, Step};
