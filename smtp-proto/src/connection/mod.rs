@@ -336,7 +336,7 @@ impl Connection {
         let phase = if self.receiving == Phase::TlsPending {
             TimeoutPhase::TlsHandshake
         } else {
-            match self.pipeline.front().or(self.pipeline.first()) {
+            match self.pipeline.front() {
                 Some(_) if self.awaits_own_octets() => {
                     // While the caller has nothing to write, it is not the server that is late.
                     if self.pipeline.owed() == 0 && self.pipeline.output().is_empty() {
@@ -640,7 +640,7 @@ impl Connection {
 
     /// The oldest command without an answer: the one that an error is an answer to, if to any.
     pub(crate) fn oldest(&self) -> Option<CommandId> {
-        self.pipeline.first().map(|entry| entry.id)
+        self.pipeline.front().map(|entry| entry.id)
     }
 
     /// Whether the message that has this end is the oldest that has no verdict.

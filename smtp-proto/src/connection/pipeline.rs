@@ -291,13 +291,8 @@ impl Pipeline {
 
     // ---- replies ----
 
-    /// The oldest command in flight.
+    /// The oldest command, in flight or still held back: nothing of one that is held back has begun to leave.
     pub(super) fn front(&self) -> Option<&Entry> {
-        if self.in_flight > 0 { self.entries.front() } else { None }
-    }
-
-    /// The oldest command, in flight or still held back.
-    pub(super) fn first(&self) -> Option<&Entry> {
         self.entries.front()
     }
 
