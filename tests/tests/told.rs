@@ -60,7 +60,7 @@ impl Session {
                 }
                 Step::Continue => match replies.next() {
                     Some(reply) => {
-                        let reply = format!("{reply}\r\n").replace('\n', "\r\n").replace("\r\r", "\r");
+                        let reply = format!("{}\r\n", reply.replace('\n', "\r\n"));
                         self.said.extend_from_slice(reply.as_bytes());
                         self.connection.receive(reply.as_bytes());
                     }
